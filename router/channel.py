@@ -1,0 +1,295 @@
+"""The frames between the processes of one router, and the link they travel on.
+
+Floor 1. A frame is a 4-byte big-endian length and a msgpack map tagged with its type. Counts are cumulative
+since the sender started, so a lost or repeated frame does no harm.
+
+    controller -> worker     Start, Publish, EndpointsDown, Drain
+    worker -> controller     Applied, Tally
+    worker -> recorder       Capture
+    controller -> recorder   RecorderSettings, Drain
+    recorder -> controller   RecorderTally
+    worker -> new controller Orphan (after the old one died; with the listening sockets attached)
+"""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any, cast
+
+import msgspec
+
+MAX_FRAME = 256 << 20
+_HEADER = 4
+
+
+class Frame(msgspec.Struct, frozen=True, tag=True):
+    """Base of all frames."""
+
+
+class Listener(msgspec.Struct, frozen=True):
+    """A listening socket handed to a worker: its descriptor there, and the TLS files (empty: plain)."""
+
+    fd: int
+    address: str
+    cert: str = ""
+    key: str = ""
+
+
+class Start(Frame, frozen=True):
+    """First frame to a worker: what it listens on, and where the recorder and its own rescue socket are."""
+
+    index: int
+    listeners: tuple[Listener, ...]
+    recorder: str
+    rescue: str
+
+
+class Publish(Frame, frozen=True):
+    """A snapshot (`patterns.plan.encode_snapshot`) to put in force; answered with Applied."""
+
+    generation: int
+    snapshot: bytes
+
+
+class Applied(Frame, frozen=True):
+    """The worker has this generation in force: no request that arrives later sees an older one."""
+
+    generation: int
+
+
+class EndpointsDown(Frame, frozen=True):
+    """All endpoint URLs whose active health check fails now."""
+
+    urls: tuple[str, ...]
+
+
+class Drain(Frame, frozen=True):
+    """Stop accepting, finish what is in flight, leave after `grace` seconds at the latest.
+
+    Idle client connections are closed at once where `close_idle` says so (the whole router stops), else they
+    are told with their next answer (another worker took over the socket).
+    """
+
+    grace: float
+    close_idle: bool = False
+
+
+class Histogram(msgspec.Struct, frozen=True):
+    """A log-bucket histogram (`telemetry.counters`): counts by bucket index, and the sum in seconds."""
+
+    counts: dict[int, int]
+    sum: float
+
+
+class SeriesTally(msgspec.Struct, frozen=True):
+    """What one worker counted for one (deployment, version, role)."""
+
+    deployment: str
+    version: str
+    role: str
+    codes: dict[int, int]
+    duration: Histogram
+    first_byte: Histogram
+    in_flight: int
+
+
+class Tally(Frame, frozen=True):
+    """A worker's counts: only the series that changed since the last frame, each in full.
+
+    `events` are the rare counters: (metric name, *label values) -> count.
+    `ejected` are the endpoint URLs this worker passes over after failures.
+    """
+
+    series: tuple[SeriesTally, ...]
+    events: tuple[tuple[tuple[str, ...], int], ...]
+    ejected: tuple[str, ...] = ()
+
+
+class Orphan(Frame, frozen=True):
+    """A worker whose controller died tells the next one who it is; the sockets come as ancillary data."""
+
+    pid: int
+    index: int
+    generation: int
+    listeners: tuple[Listener, ...]
+
+
+class Message(msgspec.Struct, frozen=True):
+    """Headers and body of a captured message. `size` is the body's true size, `truncated` that the kept
+    body is not the whole of it (cut at the limit, or broken off)."""
+
+    headers: tuple[tuple[bytes, bytes], ...]
+    body: bytes
+    size: int
+    truncated: bool
+
+
+class CapturedRequest(msgspec.Struct, frozen=True):
+    """The request as the client sent it."""
+
+    method: bytes
+    target: bytes
+    message: Message
+
+
+class CapturedAnswer(msgspec.Struct, frozen=True):
+    """One version's answer to it. `status` is 0 and `error` says why where none came; times in ms.
+
+    `error` also names what broke an answer off after its head.
+    """
+
+    version: str
+    endpoint: str
+    status: int
+    message: Message
+    latency_ms: float
+    first_byte_ms: float
+    error: str = ""
+
+
+class Capture(Frame, frozen=True):
+    """One half of a pair. Both halves carry the same `exchange` (unique for one request in one router).
+
+    The half of the version that answered the client has `role` primary, brings the request and names the
+    versions that got a copy in `copies`; each copy's half has role shadow.
+    """
+
+    exchange: str
+    role: str
+    id: str
+    time: float
+    deployment: str
+    generation: int
+    answer: CapturedAnswer
+    request: CapturedRequest | None = None
+    copies: tuple[str, ...] = ()
+
+
+class RecorderSettings(Frame, frozen=True):
+    """What the recorder does with the captures of each deployment; replaces the settings before.
+
+    `path`, `rotate_size` (bytes), `rotate_every` and `keep` (seconds) are the `pairs` section.
+    `deployments` maps a name to its `pairs` section as JSON (`pairs.settings.PairSettings`), empty: defaults.
+    """
+
+    path: str
+    rotate_size: int
+    rotate_every: float
+    keep: float
+    deployments: dict[str, bytes]
+
+
+class PairTally(msgspec.Struct, frozen=True):
+    """Pairs of one (deployment, primary version, shadow version), by verdict; differences by pointer."""
+
+    deployment: str
+    primary: str
+    shadow: str
+    verdicts: dict[str, int]
+    fields: dict[str, int]
+
+
+class RecorderTally(Frame, frozen=True):
+    """The recorder's counts; `dropped` maps (deployment, reason) to captures it could not keep."""
+
+    pairs: tuple[PairTally, ...]
+    dropped: tuple[tuple[tuple[str, str], int], ...]
+
+
+AnyFrame = (
+    Start
+    | Publish
+    | Applied
+    | EndpointsDown
+    | Drain
+    | Tally
+    | Orphan
+    | Capture
+    | RecorderSettings
+    | RecorderTally
+)
+
+_encoder = msgspec.msgpack.Encoder()
+_decoder = msgspec.msgpack.Decoder(AnyFrame)
+
+
+def encode(frame: Frame) -> bytes:
+    """The frame with its length in front."""
+    body = _encoder.encode(frame)
+    return len(body).to_bytes(_HEADER, "big") + body
+
+
+class FrameReader:
+    """Cuts a byte stream into frames. Holds at most one incomplete frame."""
+
+    def __init__(self) -> None:
+        self._buffer = bytearray()
+
+    def feed(self, data: bytes) -> list[Frame]:
+        """All frames that are complete now. Raises ValueError on an oversized or malformed one."""
+        buffer = self._buffer
+        buffer += data
+        frames: list[Frame] = []
+        start = 0
+        while len(buffer) - start >= _HEADER:
+            length = int.from_bytes(buffer[start : start + _HEADER], "big")
+            if length > MAX_FRAME:
+                raise ValueError(f"a frame of {length} bytes is over the limit of {MAX_FRAME}")
+            end = start + _HEADER + length
+            if len(buffer) < end:
+                break
+            with memoryview(buffer) as view:
+                frames.append(cast(Frame, _decoder.decode(view[start + _HEADER : end])))
+            start = end
+        del buffer[:start]
+        return frames
+
+
+class Link(asyncio.Protocol):
+    """One end of a channel: calls `on_frame` for each frame and `on_lost` once when the other end is gone.
+
+    A malformed frame closes the link: the two ends no longer understand each other.
+    """
+
+    def __init__(self, on_frame: Callable[["Link", Frame], None], on_lost: Callable[["Link"], None]) -> None:
+        self._on_frame = on_frame
+        self._on_lost = on_lost
+        self._reader = FrameReader()
+        self._transport: asyncio.Transport | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)
+
+    def data_received(self, data: bytes) -> None:
+        try:
+            frames = self._reader.feed(data)
+        except ValueError:
+            self.close()
+            return
+        for frame in frames:
+            self._on_frame(self, frame)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._transport = None
+        self._on_lost(self)
+
+    @property
+    def connected(self) -> bool:
+        return self._transport is not None and not self._transport.is_closing()
+
+    @property
+    def backlog(self) -> int:
+        """Bytes sent that the other end has not taken yet."""
+        return 0 if self._transport is None else self._transport.get_write_buffer_size()
+
+    def send(self, frame: Frame) -> None:
+        """Hands the frame to the transport; silently nothing when the link is down (`connected` tells)."""
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.write(encode(frame))
+
+    def extra(self, name: str) -> Any:
+        """`transport.get_extra_info`, None when the link is down."""
+        return None if self._transport is None else self._transport.get_extra_info(name)
+
+    def close(self) -> None:
+        if self._transport is not None:
+            self._transport.close()

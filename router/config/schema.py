@@ -1,0 +1,256 @@
+"""The YAML as frozen models: what a person wants, checked as far as one file can say.
+
+Floor 3. What needs two places at once (a version that is not defined, two deployments with one match) is
+checked here too, so that `loader` can report everything wrong in one go.
+"""
+
+import re
+from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
+
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Discriminator,
+    Field,
+    field_validator,
+    model_validator,
+)
+
+from router.pairs.settings import PairSettings
+from router.patterns import BlueGreenPattern, CanaryPattern, ShadowPattern
+from router.rollout.steps import Ramp, Switch
+from router.spec import Duration, Size, Spec
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
+_METHOD = re.compile(r"[A-Z]{1,20}")
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_LOOPBACK = ("127.", "localhost", "[::1]")
+
+
+def _check_name(name: str) -> str:
+    if not _NAME.fullmatch(name):
+        raise ValueError("a name is made of letters, digits, dots, dashes and underscores, at most 63 of them")
+    return name
+
+
+def _check_address(value: str) -> str:
+    host, _, port = value.rpartition(":")
+    if not host or not port.isdigit() or not 0 <= int(port) <= 65535 or (":" in host and host[0] != "["):
+        raise ValueError("an address is host:port, such as 127.0.0.1:8080 or [::1]:8080")
+    return value
+
+
+def _check_url(value: str) -> str:
+    parts = urlsplit(value)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError("a URL names scheme and host, such as http://127.0.0.1:9001 or https://models:443/base")
+    try:
+        _ = parts.port
+    except ValueError:
+        raise ValueError("the port of a URL lies between 0 and 65535") from None
+    if parts.query or parts.fragment or parts.username or parts.password:
+        raise ValueError("a URL here has no query, fragment, user or password")
+    return value
+
+
+Name = Annotated[str, AfterValidator(_check_name)]
+Address = Annotated[str, AfterValidator(_check_address)]
+Url = Annotated[str, AfterValidator(_check_url)]
+
+
+class Tls(Spec):
+    """Certificate chain and private key, as PEM files."""
+
+    cert: str
+    key: str
+
+
+class ListenSpec(Spec):
+    """One address the data plane listens on."""
+
+    address: Address
+    tls: Tls | None = None
+
+
+def _listeners(value: Any) -> Any:
+    items = value if isinstance(value, list) else [value]
+    return [{"address": item} if isinstance(item, str) else item for item in items]
+
+
+class AdminToken(Spec):
+    """Who may call the admin API: viewers read, operators act."""
+
+    name: Name
+    token: str = Field(min_length=8, repr=False)
+    role: Literal["operator", "viewer"] = "viewer"
+
+
+class AdminSpec(Spec):
+    """`admin`: where the API listens, and who may use it."""
+
+    listen: Address = "127.0.0.1:8081"
+    tokens: tuple[AdminToken, ...] = ()
+
+    @model_validator(mode="after")
+    def _no_open_door(self) -> Self:
+        if not self.tokens and not self.listen.startswith(_LOOPBACK):
+            raise ValueError(f"admin on {self.listen} is reachable from outside: add tokens, or listen on 127.0.0.1")
+        return self
+
+
+class StateSpec(Spec):
+    """`state`: where the journal lives."""
+
+    path: str = Field("var/router.db", min_length=1)
+
+
+class RotateSpec(Spec):
+    """When a pair file is closed and a new one begun."""
+
+    size: Size = 128 << 20
+    every: Duration = 3600.0
+
+
+class PairLogSpec(Spec):
+    """`pairs`: where the pair log is written, and how long it is kept."""
+
+    path: str = Field("var/pairs", min_length=1)
+    rotate: RotateSpec = RotateSpec()
+    keep: Duration = 7 * 86400.0
+
+
+class MatchSpec(Spec):
+    """`match`: which requests belong to a deployment; all that is given must hold."""
+
+    path: str | None = None
+    host: str | None = Field(None, min_length=1)
+    methods: tuple[str, ...] = ()
+    headers: dict[str, str] = {}
+
+    @field_validator("path")
+    @classmethod
+    def _path(cls, path: str | None) -> str | None:
+        if path is None:
+            return None
+        if not path.startswith("/"):
+            raise ValueError("a path begins with /")
+        segments = path.split("/")[1:]
+        for index, segment in enumerate(segments):
+            if "*" in segment and segment not in ("*", "**"):
+                raise ValueError("* stands for one whole segment and ** for the rest: write /a/*/b or /a/**")
+            if segment == "**" and index != len(segments) - 1:
+                raise ValueError("** stands last: it matches the rest of the path")
+        if "?" in path or "#" in path:
+            raise ValueError("a path is matched without query and fragment")
+        return path
+
+    @field_validator("methods")
+    @classmethod
+    def _methods(cls, methods: tuple[str, ...]) -> tuple[str, ...]:
+        for method in methods:
+            if not _METHOD.fullmatch(method):
+                raise ValueError(f"{method!r} is no method: write it in capitals, such as POST")
+        return methods
+
+    @field_validator("headers")
+    @classmethod
+    def _headers(cls, headers: dict[str, str]) -> dict[str, str]:
+        for name in headers:
+            if not _TOKEN.fullmatch(name):
+                raise ValueError(f"{name!r} is no header name")
+        return headers
+
+    @model_validator(mode="after")
+    def _something(self) -> Self:
+        if self.path is None and self.host is None and not self.methods and not self.headers:
+            raise ValueError("a match needs at least one of path, host, methods and headers")
+        return self
+
+
+class HealthSpec(Spec):
+    """`health`: an active check; an endpoint that fails it gets no requests."""
+
+    path: str = Field(pattern="^/")
+    every: Duration = Field(2.0, gt=0)
+    timeout: Duration = Field(1.0, gt=0)
+
+
+class LimitsSpec(Spec):
+    """`limits` of one version, over all workers: connections, and requests in flight."""
+
+    connections: int | None = Field(None, ge=1)
+    in_flight: int | None = Field(None, ge=1)
+
+
+class VersionModel(Spec):
+    """One model version: `url`, or several `urls`."""
+
+    url: Url | None = None
+    urls: tuple[Url, ...] = ()
+    health: HealthSpec | None = None
+    limits: LimitsSpec = LimitsSpec()
+
+    @model_validator(mode="after")
+    def _some_url(self) -> Self:
+        if (self.url is None) == (not self.urls):
+            raise ValueError("a version has either url or urls")
+        return self
+
+    @property
+    def endpoints(self) -> tuple[str, ...]:
+        return self.urls or ((self.url,) if self.url is not None else ())
+
+
+class TimeoutsSpec(Spec):
+    """`timeouts`: to connect, to the first byte, between bytes, in all."""
+
+    connect: Duration = Field(1.0, gt=0)
+    first_byte: Duration = Field(30.0, gt=0)
+    idle: Duration = Field(60.0, gt=0)
+    total: Duration = Field(600.0, gt=0)
+
+
+class RetriesSpec(Spec):
+    """`retries`: how often a request that the endpoint cannot have begun to work on is sent again."""
+
+    attempts: int = Field(1, ge=0, le=5)
+
+
+class ShadowRollout(ShadowPattern):
+    """`rollout: {pattern: shadow}`."""
+
+
+class CanaryRollout(CanaryPattern, Ramp):
+    """`rollout: {pattern: canary}`."""
+
+
+class BlueGreenRollout(BlueGreenPattern, Switch):
+    """`rollout: {pattern: blue_green}`."""
+
+
+Rollout = Annotated[ShadowRollout | CanaryRollout | BlueGreenRollout, Discriminator("pattern")]
+
+
+class DeploymentSpec(Spec):
+    """One entry of `deployments`."""
+
+    match: MatchSpec
+    versions: dict[Name, VersionModel] = Field(min_length=1)
+    timeouts: TimeoutsSpec = TimeoutsSpec()
+    retries: RetriesSpec = RetriesSpec()
+    pairs: PairSettings = PairSettings()
+    rollout: Rollout | None = None
+
+
+class Config(Spec):
+    """The whole file."""
+
+    listen: Annotated[tuple[ListenSpec, ...], BeforeValidator(_listeners)] = (
+        ListenSpec(address="127.0.0.1:8080"),
+    )
+    workers: Annotated[int, Field(ge=1, le=256)] | Literal["auto"] = "auto"
+    admin: AdminSpec = AdminSpec()
+    state: StateSpec = StateSpec()
+    pairs: PairLogSpec = PairLogSpec()
+    deployments: dict[Name, DeploymentSpec] = Field(min_length=1)

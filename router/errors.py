@@ -1,0 +1,52 @@
+"""What can go wrong, said once: whose fault it is and what a person can do. Floor 0."""
+
+from dataclasses import dataclass
+
+
+class RouterError(Exception):
+    """Base of every error this program raises on purpose; its text is fit for a person to read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One mistake in the configuration.
+
+    `path` is the dotted place in the YAML (`deployments.loan.rollout.steps[1].share`), `found` the value
+    that stood there, `rule` what is allowed, `fix` a suggestion (the nearest known key, for example).
+    """
+
+    file: str
+    line: int
+    path: str
+    rule: str
+    found: str = ""
+    fix: str = ""
+
+    def __str__(self) -> str:
+        place = f"{self.file}:{self.line}" if self.line else self.file
+        text = f"{place}: {self.path}: " if self.path else f"{place}: "
+        text += f"found {self.found}: {self.rule}" if self.found else self.rule
+        return f"{text} ({self.fix})" if self.fix else text
+
+
+class ConfigError(RouterError):
+    """The configuration is refused whole. Holds every problem found, in file and line order."""
+
+    def __init__(self, problems: list[Problem]) -> None:
+        super().__init__("\n".join(str(problem) for problem in problems))
+        self.problems = problems
+
+
+class Refused(RouterError):
+    """An operator's request that can't be carried out: an HTTP status and one sentence that says why.
+
+    400 the request is wrong, 404 nothing of that name, 409 the present phase forbids it.
+    `phase` and `known` go into the problem+json answer where they help.
+    """
+
+    def __init__(self, status: int, detail: str, *, phase: str = "", known: tuple[str, ...] = ()) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.detail = detail
+        self.phase = phase
+        self.known = known

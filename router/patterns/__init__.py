@@ -1,0 +1,12 @@
+"""The patterns a rollout can follow. A new one is a file here and a line below.
+
+Each is a frozen model of its part of the YAML that compiles itself and an Exposure to a Plan.
+"""
+
+from router.patterns.blue_green import BlueGreenPattern
+from router.patterns.canary import CanaryPattern
+from router.patterns.shadow import ShadowPattern
+
+PATTERNS = (ShadowPattern, CanaryPattern, BlueGreenPattern)
+
+__all__ = ["PATTERNS", "BlueGreenPattern", "CanaryPattern", "ShadowPattern"]

@@ -1,0 +1,12 @@
+"""Gate on how often paired answers match."""
+
+from typing import Literal
+
+from router.spec import Share, Spec
+
+
+class AgreementGate(Spec):
+    """`{agreement: {min}}`."""
+
+    kind: Literal["agreement"] = "agreement"
+    min: Share
