@@ -13,6 +13,7 @@ from pydantic import (
     ConfigDict,
     GetCoreSchemaHandler,
     GetJsonSchemaHandler,
+    SerializerFunctionWrapHandler,
     WithJsonSchema,
 )
 from pydantic.json_schema import JsonSchemaValue
@@ -88,7 +89,11 @@ def _unsupported(value: Any) -> Any:
     raise ValueError("not supported yet: remove this key (docs/behaviour.md lists what is)")
 
 
-_DURATION_SCHEMA = {"type": ["string", "integer"], "pattern": rf"^({_DURATION.pattern})+$", "examples": ["250ms", "30s"]}
+_DURATION_SCHEMA = {
+    "type": ["string", "integer"],
+    "pattern": rf"^({_DURATION.pattern})+$",
+    "examples": ["250ms", "30s"],
+}
 _SHARE_SCHEMA = {"type": ["string", "number"], "examples": ["5%", 0.05]}
 _SIZE_SCHEMA = {"type": ["string", "integer"], "pattern": rf"^{_SIZE.pattern}$", "examples": ["64KiB"]}
 
@@ -117,11 +122,20 @@ def _unwrap(value: Any) -> Any:
     raise ValueError("name exactly one kind, with its settings: {kind: {setting: value}}")
 
 
+def _wrap(value: Any, serialize: SerializerFunctionWrapHandler) -> Any:
+    settings = serialize(value)
+    return {settings.pop("kind"): settings}
+
+
 class OneKey:
     """Annotation for a union discriminated by `kind` that people write as `{kind: {settings}}`."""
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        return core_schema.no_info_before_validator_function(_unwrap, handler(source))
+        return core_schema.no_info_before_validator_function(
+            _unwrap,
+            handler(source),
+            serialization=core_schema.wrap_serializer_function_ser_schema(_wrap),
+        )
 
     def __get_pydantic_json_schema__(
         self, schema: CoreSchema, handler: GetJsonSchemaHandler

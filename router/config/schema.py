@@ -30,7 +30,9 @@ _LOOPBACK = ("127.", "localhost", "[::1]")
 
 def _check_name(name: str) -> str:
     if not _NAME.fullmatch(name):
-        raise ValueError("a name is made of letters, digits, dots, dashes and underscores, at most 63 of them")
+        raise ValueError(
+            "a name is made of letters, digits, dots, dashes and underscores, at most 63 of them"
+        )
     return name
 
 
@@ -44,7 +46,9 @@ def _check_address(value: str) -> str:
 def _check_url(value: str) -> str:
     parts = urlsplit(value)
     if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ValueError("a URL names scheme and host, such as http://127.0.0.1:9001 or https://models:443/base")
+        raise ValueError(
+            "a URL names scheme and host, such as http://127.0.0.1:9001 or https://models:443/base"
+        )
     try:
         _ = parts.port
     except ValueError:
@@ -95,7 +99,9 @@ class AdminSpec(Spec):
     @model_validator(mode="after")
     def _no_open_door(self) -> Self:
         if not self.tokens and not self.listen.startswith(_LOOPBACK):
-            raise ValueError(f"admin on {self.listen} is reachable from outside: add tokens, or listen on 127.0.0.1")
+            raise ValueError(
+                f"admin on {self.listen} is reachable from outside: add tokens, or listen on 127.0.0.1"
+            )
         return self
 
 

@@ -1,7 +1,7 @@
 """Which bucket a request falls into. Pure: the same key always falls into the same bucket.
 
-Floor 2. With a key the bucket is blake2b(salt, key) mod SHARE_PARTS, so that raising a share moves keys only from
-the stable version to the candidate, and another candidate draws anew.
+Floor 2. With a key the bucket is blake2b(salt, key) mod SHARE_PARTS, so that raising a share moves keys only
+from the stable version to the candidate, and another candidate draws anew.
 """
 
 from hashlib import blake2b

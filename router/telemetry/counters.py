@@ -53,7 +53,7 @@ class VersionCounter:
         self._changed = True
 
     def finish(self, code: int, duration: float, first_byte: float) -> None:
-        """One request is over: its status, seconds to the last byte, and to the first (negative: none came)."""
+        """One request is over: its status, seconds to the last byte, and to the first (negative: none)."""
         self.in_flight -= 1
         self._changed = True
         codes = self.codes
