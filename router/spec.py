@@ -85,8 +85,11 @@ def parse_size(value: Any) -> int:
     return int(float(match[1]) * _BYTES[match[2]])
 
 
+NOT_YET = "not supported yet: remove this key (docs/behaviour.md lists what is)"
+
+
 def _unsupported(value: Any) -> Any:
-    raise ValueError("not supported yet: remove this key (docs/behaviour.md lists what is)")
+    raise ValueError(NOT_YET)
 
 
 _DURATION_SCHEMA = {

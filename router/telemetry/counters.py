@@ -52,6 +52,11 @@ class VersionCounter:
         self.in_flight += 1
         self._changed = True
 
+    def abandon(self) -> None:
+        """A started request is counted elsewhere from here on: another version answers it."""
+        self.in_flight -= 1
+        self._changed = True
+
     def finish(self, code: int, duration: float, first_byte: float) -> None:
         """One request is over: its status, seconds to the last byte, and to the first (negative: none)."""
         self.in_flight -= 1
@@ -63,6 +68,10 @@ class VersionCounter:
         if first_byte >= 0.0:
             self.first_byte[bucket_of(first_byte)] += 1
             self.first_byte_sum += first_byte
+
+    def touch(self) -> None:
+        """Lets the next `tally` tell the counts even if they have not changed."""
+        self._changed = True
 
     def tally(self) -> SeriesTally | None:
         """The counts in full, or None when nothing changed since the last call."""

@@ -1,0 +1,138 @@
+"""Keeps bounded parts of what passes by, and hands halves of pairs to the recorder without ever waiting for it."""
+
+import asyncio
+from typing import NamedTuple
+
+from router.channel import Capture, CapturedAnswer, Frame, Link, Message
+from router.http1.head import Field, ResponseHead
+from router.telemetry.counters import EventCounter
+
+RECORDER_BACKLOG = 32 << 20
+"""Bytes that may wait for the recorder; what comes beyond is dropped and counted."""
+
+RECONNECT_FIRST = 0.05
+RECONNECT_LIMIT = 1.0
+
+
+class Tap:
+    """Keeps the first `limit` bytes of a body that streams by, and its size."""
+
+    __slots__ = ("_kept", "_limit", "_parts", "size")
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._kept = 0
+        self._parts: list[bytes] = []
+        self.size = 0
+
+    def add(self, data: bytes) -> None:
+        self.size += len(data)
+        room = self._limit - self._kept
+        if room > 0:
+            part = data if len(data) <= room else data[:room]
+            self._parts.append(part)
+            self._kept += len(part)
+
+    @property
+    def whole(self) -> bool:
+        return self._kept == self.size
+
+    @property
+    def body(self) -> bytes:
+        parts = self._parts
+        return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+def message(fields: list[Field], tap: Tap, *, complete: bool) -> Message:
+    """What the tap kept, with the headers as they were sent."""
+    headers = tuple((name, value) for _, name, value in fields)
+    return Message(headers, tap.body, tap.size, not (complete and tap.whole))
+
+
+class Timing(NamedTuple):
+    """Seconds from the start of a request to the last byte of its answer and to the first (negative: none)."""
+
+    latency: float
+    first_byte: float
+
+
+def captured_answer(
+    version: str,
+    endpoint: str,
+    head: ResponseHead | None,
+    tap: Tap,
+    timing: Timing,
+    *,
+    complete: bool,
+    error: str,
+) -> CapturedAnswer:
+    """One side's outcome; without a head there was no answer, and `error` says why."""
+    return CapturedAnswer(
+        version,
+        endpoint,
+        head.status if head is not None else 0,
+        message(head.fields if head is not None else [], tap, complete=complete),
+        timing.latency * 1000,
+        timing.first_byte * 1000 if timing.first_byte >= 0 else 0.0,
+        error,
+    )
+
+
+class RecorderLink:
+    """The worker's end of the way to the recorder; connects again by itself when it breaks."""
+
+    def __init__(self, path: str, loop: asyncio.AbstractEventLoop, events: EventCounter) -> None:
+        self._path = path
+        self._loop = loop
+        self._events = events
+        self._link: Link | None = None
+        self._delay = RECONNECT_FIRST
+        self._closed = False
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        self._task = self._loop.create_task(self._connect())
+
+    def send(self, capture: Capture) -> None:
+        """Hands the half over, or drops it and counts why."""
+        link = self._link
+        if link is None or not link.connected:
+            self._events.add("router_captures_dropped_total", capture.deployment, "recorder_down")
+        elif link.backlog > RECORDER_BACKLOG:
+            self._events.add("router_captures_dropped_total", capture.deployment, "recorder_slow")
+        else:
+            link.send(capture)
+
+    async def close(self) -> None:
+        """Sends what waits and closes."""
+        self._closed = True
+        if self._task is not None:
+            self._task.cancel()
+        link, self._link = self._link, None
+        if link is not None:
+            link.close()
+            while link.backlog:
+                await asyncio.sleep(0.01)
+
+    async def _connect(self) -> None:
+        while not self._closed:
+            try:
+                _, link = await self._loop.create_unix_connection(
+                    lambda: Link(_ignore, self._on_lost), self._path
+                )
+            except OSError:
+                await asyncio.sleep(self._delay)
+                self._delay = min(self._delay * 2, RECONNECT_LIMIT)
+                continue
+            self._link = link
+            self._delay = RECONNECT_FIRST
+            return
+
+    def _on_lost(self, link: Link) -> None:
+        self._link = None
+        if not self._closed:
+            self._task = self._loop.create_task(self._connect())
+
+
+def _ignore(link: Link, frame: Frame) -> None:
+    """The recorder says nothing to workers."""

@@ -1,0 +1,284 @@
+"""One client connection: keep-alive, pipelining with answers in order, pausing, and a clean end.
+
+It lives as long as its connection; an exchange lives as long as one request. While one exchange runs, the requests
+behind it wait here parsed, and nothing more is read (Hold.PIPELINE), so that what waits is bounded by one read.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from typing import TYPE_CHECKING, cast
+
+from router.dataplane.exchange import Exchange, Hold
+from router.dataplane.faults import Fault, render
+from router.dataplane.timers import NEVER
+from router.dataplane.tunnel import join
+from router.http1.framing import HeadTooLarge, Malformed
+from router.http1.head import RequestHead
+from router.http1.parser import RequestParser
+
+if TYPE_CHECKING:
+    from router.dataplane.engine import Engine
+
+WRITE_BUFFER = 64 << 10
+HEAD_TIMEOUT = 10.0
+"""Seconds for a request head to arrive, from its first byte or from the connection's start."""
+
+KEEP_ALIVE = 75.0
+"""Seconds an idle client connection is kept."""
+
+LINGER = 1.0
+"""Seconds in which what a client still sends is read and thrown away, so that the answer is not lost to a reset."""
+
+
+class _Waiting:
+    """A request that came in while another was being answered."""
+
+    __slots__ = ("body", "head", "whole")
+
+    def __init__(self, head: RequestHead) -> None:
+        self.head = head
+        self.body: list[bytes] = []
+        self.whole = False
+
+
+class Downstream(asyncio.Protocol):
+    """The protocol of one client connection."""
+
+    __slots__ = ("_closing", "_engine", "_exchange", "_forwarded", "_held", "_malformed", "_parser", "_queue",
+                 "_scheme", "_transport", "clogged", "deadline", "ip", "slot")  # fmt: skip
+
+    def __init__(self, engine: Engine, scheme: bytes) -> None:
+        self._engine = engine
+        self._scheme = scheme
+        self._transport: asyncio.Transport | None = None
+        self._parser = RequestParser(self)
+        self._exchange: Exchange | None = None
+        self._queue: deque[_Waiting] = deque()
+        self._malformed: Malformed | None = None
+        self._held = Hold(0)
+        self._closing = False
+        self._forwarded = b""
+        self.clogged = False
+        self.ip = b""
+        self.deadline = NEVER
+        self.slot = -1
+
+    # what the exchange asks for
+
+    def write(self, data: bytes) -> None:
+        if self._transport is not None:
+            self._transport.write(data)
+
+    def hold(self, reason: Hold) -> None:
+        """Stops reading for a reason, until every reason is let go of."""
+        if not self._held and self._transport is not None:
+            self._transport.pause_reading()
+        self._held |= reason
+
+    def let_go(self, reason: Hold) -> None:
+        if self._held:
+            self._held &= ~reason
+            if not self._held and self._transport is not None:
+                self._transport.resume_reading()
+
+    def forwarded(self, head: RequestHead) -> bytes:
+        """The field lines that tell an upstream who asked, and for which host (RFC 7239's older cousins).
+
+        The client's address is added to a list it brought; scheme and host are kept where a proxy before us set them.
+        """
+        index = head.index
+        if b"x-forwarded-for" not in index and b"x-forwarded-proto" not in index:
+            lines = self._forwarded
+        else:
+            before = index.get(b"x-forwarded-for")
+            chain = before + b", " + self.ip if before else self.ip
+            scheme = index.get(b"x-forwarded-proto") or self._scheme
+            lines = b"x-forwarded-for: %b\r\nx-forwarded-proto: %b\r\n" % (chain, scheme)
+        host = index.get(b"x-forwarded-host") or head.host
+        return b"%bx-forwarded-host: %b\r\n" % (lines, host) if host else lines
+
+    def exchange_done(self, *, keep: bool) -> None:
+        """The exchange is over: the next one begins, or the connection idles, or it ends."""
+        self._exchange = None
+        if not keep:
+            self._end()
+            return
+        if self._parser.upgrading:
+            self._resume_parsing()
+        if self._queue or self._malformed is not None:
+            # Not at once: a read full of tiny requests would nest as deep as it has requests.
+            self._engine.loop.call_soon(self._next)
+        else:
+            self._idle()
+
+    def switch(self, upstream: asyncio.Transport, rest: bytes) -> None:
+        """The exchange turned into a tunnel; this protocol has nothing more to do."""
+        transport, self._transport = self._transport, None
+        exchange, self._exchange = self._exchange, None
+        self._engine.clients.discard(self)
+        self._engine.wheel.stop(self)
+        if transport is None or exchange is None:
+            upstream.abort()
+            return
+        self._engine.tunnels.add(join(transport, upstream, self._parser.held, rest, exchange.tunnel_closed))
+
+    def break_off(self, *, hard: bool) -> None:
+        """Ends the connection so that the client can tell its answer is not whole; `hard`: only a reset says so."""
+        if self._transport is not None:
+            if hard:
+                self._transport.abort()
+            else:
+                self._transport.close()
+
+    def drain(self, *, close_idle: bool) -> None:
+        """The worker stops: idle connections go now, or with their next answer."""
+        if (
+            close_idle
+            and self._exchange is None
+            and not self._parser.mid_message
+            and self._transport is not None
+        ):
+            self._transport.close()
+
+    # asyncio.Protocol
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)
+        self._transport.set_write_buffer_limits(WRITE_BUFFER)
+        peer = transport.get_extra_info("peername")
+        self.ip = peer[0].encode() if peer else b"unknown"
+        self._forwarded = b"x-forwarded-for: %b\r\nx-forwarded-proto: %b\r\n" % (self.ip, self._scheme)
+        self._engine.clients.add(self)
+        self._engine.wheel.start(self, self._engine.now() + HEAD_TIMEOUT)
+
+    def data_received(self, data: bytes) -> None:
+        if self._closing:
+            return
+        try:
+            self._parser.feed(data)
+        except Malformed as error:
+            self._malformed = error
+            if self._exchange is None:
+                self._next()
+            return
+        exchange = self._exchange
+        if exchange is not None:
+            exchange.start()
+            exchange.flush()
+        elif self._parser.mid_message and self.deadline > (limit := self._engine.now() + HEAD_TIMEOUT):
+            self._engine.wheel.move(self, limit)
+
+    def eof_received(self) -> None:
+        """A client that ends its side is gone: a model must not go on working for it."""
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._transport = None
+        self._engine.clients.discard(self)
+        self._engine.wheel.stop(self)
+        self._queue.clear()
+        exchange = self._exchange
+        if exchange is not None:
+            exchange.client_gone()
+
+    def pause_writing(self) -> None:
+        self.clogged = True
+
+    def resume_writing(self) -> None:
+        self.clogged = False
+        if self._exchange is not None:
+            self._exchange.client_resumed()
+
+    # RequestSink
+
+    def on_request(self, head: RequestHead) -> None:
+        if self._exchange is None and not self._queue:
+            self._exchange = Exchange(self._engine, self, head)
+            self.deadline = NEVER
+        else:
+            self._queue.append(_Waiting(head))
+            self.hold(Hold.PIPELINE)
+
+    def on_request_body(self, data: bytes) -> None:
+        if self._queue:
+            self._queue[-1].body.append(data)
+        elif self._exchange is not None:
+            self._exchange.request_body(data)
+
+    def on_request_end(self) -> None:
+        if self._queue:
+            self._queue[-1].whole = True
+        elif self._exchange is not None:
+            self._exchange.request_end()
+
+    # Timed
+
+    def on_deadline(self, now: float) -> None:
+        """Idle for too long, or a head that does not arrive. In an exchange there is no deadline here."""
+        if self._transport is None:
+            return
+        if self._parser.mid_message and not self._closing:
+            self._malformed = Malformed("the request did not arrive in time")
+            self._next()
+        else:
+            self._transport.close()
+
+    # between exchanges
+
+    def _next(self) -> None:
+        """Starts the request that waits longest, or says what was wrong with what came after the last one."""
+        if self._transport is None or self._exchange is not None:
+            return
+        if self._queue:
+            waiting = self._queue.popleft()
+            exchange = self._exchange = Exchange(self._engine, self, waiting.head)
+            for piece in waiting.body:
+                exchange.request_body(piece)
+            if waiting.whole:
+                exchange.request_end()
+            exchange.start()
+            exchange.flush()
+            if not self._queue:
+                self.let_go(Hold.PIPELINE)
+        elif self._malformed is not None:
+            self._refuse(self._malformed)
+            self._end()
+
+    def _refuse(self, error: Malformed) -> None:
+        fault = Fault.HEADERS_TOO_LARGE if isinstance(error, HeadTooLarge) else Fault.BAD_REQUEST
+        counter = self._engine.unrouted
+        counter.start()
+        counter.finish(fault.status, 0.0, -1.0)
+        self._engine.events.add("router_router_errors_total", fault.code)
+        lines = b"connection: close\r\nx-request-id: %b\r\n" % self._engine.new_id()
+        self.write(render(fault, str(error), lines, to_head=False))
+
+    def _idle(self) -> None:
+        self._held = Hold(0) if not self._held else self._let_all_go()
+        self._engine.wheel.move(self, self._engine.now() + KEEP_ALIVE)
+
+    def _let_all_go(self) -> Hold:
+        if self._transport is not None:
+            self._transport.resume_reading()
+        return Hold(0)
+
+    def _resume_parsing(self) -> None:
+        try:
+            self._parser.resume()
+        except Malformed as error:
+            self._malformed = error
+
+    def _end(self) -> None:
+        """Closes after what was written is out; a client that is still sending is listened to for a moment."""
+        transport = self._transport
+        if transport is None:
+            return
+        self._closing = True
+        self._queue.clear()
+        if not (self._parser.mid_message or self._malformed) or not transport.can_write_eof():
+            transport.close()
+            return
+        self._held = self._let_all_go()
+        transport.write_eof()
+        self._engine.wheel.move(self, self._engine.now() + LINGER)

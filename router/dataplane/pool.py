@@ -1,0 +1,166 @@
+"""Connections to endpoints: idle ones on a stack, the most recent first; those who wait in a queue.
+
+An Endpoint is one base URL as seen by one role (live or shadow: copies have connections of their own). It outlives
+snapshots: what it knows (connections, health) is keyed by address, not by configuration. A connection belongs either
+to the idle stack or to the one exchange that leases it.
+"""
+
+import asyncio
+import ssl
+from collections import deque
+from time import monotonic
+from typing import Protocol
+from urllib.parse import urlsplit
+
+from router.dataplane.faults import Fault
+from router.dataplane.health import Ejection
+from router.dataplane.upstream import Upstream
+
+IDLE_LIMIT = 60.0
+"""Seconds an idle connection is kept, where the server does not name a shorter time."""
+
+MAX_AGE = 300.0
+"""Seconds after which a connection to a name is not used again, so that the name is resolved anew."""
+
+
+class Waiter(Protocol):
+    """Someone who asked for a connection that was not there at once; called exactly once, unless withdrawn."""
+
+    def on_connected(self, upstream: Upstream) -> None: ...
+    def on_connect_failed(self, fault: Fault, detail: str) -> None: ...
+
+
+class Endpoint:
+    """One base URL for one role: its connections, its health, and the head fragments that depend on it."""
+
+    __slots__ = ("_busy", "_connecting", "_host", "_idle", "_is_name", "_loop", "_port", "_tasks", "_tls",
+                 "_waiters", "base", "connect_timeout", "connection_limit", "down", "ejection", "host_lines", "url")  # fmt: skip
+
+    def __init__(self, url: str, loop: asyncio.AbstractEventLoop, tls: ssl.SSLContext) -> None:
+        parts = urlsplit(url)
+        self.url = url
+        self._loop = loop
+        self._host = parts.hostname or ""
+        self._is_name = not self._host.replace(".", "").isdigit() and ":" not in self._host
+        secure = parts.scheme == "https"
+        self._port = parts.port or (443 if secure else 80)
+        self._tls = tls if secure else None
+        self.base = parts.path.rstrip("/").encode()
+        self.host_lines = b" HTTP/1.1\r\nhost: %b\r\n" % parts.netloc.encode()
+        self.connection_limit = 0
+        self.connect_timeout = 1.0
+        self.down = False
+        self.ejection = Ejection()
+        self._idle: list[Upstream] = []
+        self._busy: set[Upstream] = set()
+        self._connecting = 0
+        self._waiters: deque[Waiter] = deque()
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    @property
+    def in_flight(self) -> int:
+        """Requests that are being answered or wait for a connection."""
+        return len(self._busy) + len(self._waiters)
+
+    def take(self, waiter: Waiter, now: float) -> Upstream | None:
+        """An idle connection, leased to the caller; or None, and the waiter is called later."""
+        idle = self._idle
+        while idle:
+            upstream = idle.pop()
+            if upstream.expires > now and upstream.usable:
+                self._busy.add(upstream)
+                return upstream
+            upstream.close()
+        self._wait(waiter)
+        return None
+
+    def take_fresh(self, waiter: Waiter) -> None:
+        """Asks for a connection that has carried nothing yet: after a reused one broke, others may be stale too."""
+        for upstream in self._idle:
+            upstream.close()
+        self._idle.clear()
+        self._wait(waiter)
+
+    def withdraw(self, waiter: Waiter) -> None:
+        """The waiter wants nothing any more."""
+        try:
+            self._waiters.remove(waiter)
+        except ValueError:
+            pass
+
+    def give_back(self, upstream: Upstream, now: float) -> None:
+        """The lease ends and the connection is good for another exchange."""
+        self._busy.discard(upstream)
+        if self._is_name and now - upstream.born > MAX_AGE:
+            upstream.close()
+            self._connect_for_waiters()
+        elif self._waiters:
+            self._hand_over(upstream)
+        else:
+            upstream.expires = now + min(IDLE_LIMIT, upstream.keep_alive_for)
+            self._idle.append(upstream)
+
+    def forget(self, upstream: Upstream) -> None:
+        """The connection is gone or will not be used again."""
+        self._busy.discard(upstream)
+        if upstream in self._idle:
+            self._idle.remove(upstream)
+        if self._waiters:
+            self._connect_for_waiters()
+
+    def close(self) -> None:
+        """Closes what is idle; what is leased goes on, and is closed when it comes back."""
+        idle, self._idle = self._idle, []
+        for upstream in idle:
+            upstream.close()
+
+    def prune(self, now: float) -> None:
+        """Closes connections that have been idle for too long."""
+        expired = [upstream for upstream in self._idle if upstream.expires <= now]
+        for upstream in expired:
+            self._idle.remove(upstream)
+            upstream.close()
+
+    def _wait(self, waiter: Waiter) -> None:
+        self._waiters.append(waiter)
+        self._connect_for_waiters()
+
+    def _connect_for_waiters(self) -> None:
+        """One connection is under way for each waiter, as far as the limit allows."""
+        while self._connecting < len(self._waiters):
+            open_now = len(self._busy) + len(self._idle) + self._connecting
+            if self.connection_limit and open_now >= self.connection_limit:
+                return
+            self._connecting += 1
+            task = self._loop.create_task(self._connect())
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def _connect(self) -> None:
+        upstream = Upstream(self)
+        try:
+            async with asyncio.timeout(self.connect_timeout):
+                await self._loop.create_connection(
+                    lambda: upstream,
+                    self._host,
+                    self._port,
+                    ssl=self._tls,
+                    server_hostname=self._host if self._tls else None,
+                )
+        except OSError as error:  # also TimeoutError, ssl.SSLError and the resolver's gaierror
+            self._connecting -= 1
+            if self._waiters:
+                why = error.strerror or str(error) or f"no connection within {self.connect_timeout:g} s"
+                detail = f"can't connect to {self.url}: {why}"
+                self._waiters.popleft().on_connect_failed(Fault.CONNECT_FAILED, detail)
+            return
+        self._connecting -= 1
+        upstream.born = monotonic()
+        if self._waiters:
+            self._hand_over(upstream)
+        else:
+            self.give_back(upstream, upstream.born)
+
+    def _hand_over(self, upstream: Upstream) -> None:
+        self._busy.add(upstream)
+        self._waiters.popleft().on_connected(upstream)

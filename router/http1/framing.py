@@ -1,0 +1,77 @@
+"""How a message's body ends, and the bytes that say so (RFC 9112 §6 and §7).
+
+A message whose framing two readers could understand differently is malformed here, even where the RFC allows to
+repair it: what can be read in two ways can be used to smuggle a request past one of the readers.
+"""
+
+from enum import IntEnum
+
+from router.errors import RouterError
+
+LAST_CHUNK = b"0\r\n\r\n"
+
+
+class Malformed(RouterError):
+    """The bytes are not one unambiguous HTTP/1.x message."""
+
+
+class HeadTooLarge(Malformed):
+    """The head is over a limit."""
+
+
+class Framing(IntEnum):
+    """What ends the body."""
+
+    NONE = 0
+    LENGTH = 1
+    CHUNKED = 2
+    UNTIL_CLOSE = 3
+
+
+def chunk(data: bytes) -> bytes:
+    """The data as one chunk (RFC 9112 §7.1). Empty data would end the body, so it must not be empty."""
+    return b"%x\r\n%b\r\n" % (len(data), data)
+
+
+def unchunk(data: bytes) -> bytes:
+    """What `chunk` was given."""
+    return data[data.index(b"\r\n") + 2 : -2]
+
+
+def request_framing(minor: int, index: dict[bytes, bytes]) -> tuple[Framing, int]:
+    """The framing of a request body and its length in bytes (RFC 9112 §6.3, rules 3 to 7).
+
+    The parser has already refused several or odd lengths, and a length beside a transfer coding.
+    Raises Malformed on any transfer coding but exactly `chunked`, and on one from an HTTP/1.0 client.
+    """
+    coding = index.get(b"transfer-encoding")
+    if coding is not None:
+        if coding.lower() != b"chunked":
+            raise Malformed("the only transfer coding understood is chunked")
+        if minor == 0:
+            raise Malformed("an HTTP/1.0 request can't be chunked")
+        return Framing.CHUNKED, 0
+    length = index.get(b"content-length")
+    if length is None:
+        return Framing.NONE, 0
+    size = int(length)
+    return (Framing.LENGTH if size else Framing.NONE), size
+
+
+def response_framing(status: int, to_head: bool, index: dict[bytes, bytes]) -> tuple[Framing, int]:
+    """The framing of a response body and its length in bytes (RFC 9112 §6.3, rules 1 to 8).
+
+    Raises Malformed on any transfer coding but exactly `chunked`.
+    """
+    if to_head or status < 200 or status in (204, 304):
+        return Framing.NONE, 0
+    coding = index.get(b"transfer-encoding")
+    if coding is not None:
+        if coding.lower() != b"chunked":
+            raise Malformed("the only transfer coding understood is chunked")
+        return Framing.CHUNKED, 0
+    length = index.get(b"content-length")
+    if length is None:
+        return Framing.UNTIL_CLOSE, 0
+    size = int(length)
+    return (Framing.LENGTH if size else Framing.NONE), size

@@ -1,0 +1,144 @@
+"""Heads of requests and responses: as they came, and as they are passed on.
+
+Fields are (lower-case name, name as sent, value) in the order they came in; `index` maps a lower-case name to its
+last value. What is per hop (RFC 9110 §7.6.1) is dropped here, in the one loop that touches each field once.
+"""
+
+from router.http1.framing import Framing, Malformed
+
+Field = tuple[bytes, bytes, bytes]
+
+_PER_HOP = frozenset(
+    (b"connection", b"keep-alive", b"proxy-connection", b"te", b"trailer", b"transfer-encoding", b"upgrade")
+)
+
+REQUEST_DROP = _PER_HOP | {
+    b"host",
+    b"x-request-id",
+    b"x-router-shadow",
+    b"x-forwarded-for",
+    b"x-forwarded-host",
+    b"x-forwarded-proto",
+}
+"""Not passed on from a client as it came: per hop, or written anew by the router."""
+
+COPY_DROP = REQUEST_DROP | {b"expect"}
+"""The same for a copy, whose body is sent with its head."""
+
+RESPONSE_DROP = _PER_HOP | {b"x-request-id", b"x-router-version", b"x-router-error"}
+"""Not passed on from an upstream: per hop, or the router's own to say."""
+
+_NEVER_NOMINATED = frozenset(
+    (b"host", b"content-length", b"content-type", b"authorization", b"x-request-id", b"x-forwarded-for",
+     b"x-forwarded-host", b"x-forwarded-proto", b"traceparent", b"cookie")
+)  # fmt: skip
+"""Fields that a Connection header must not take away: dropping them would change what the request means."""
+
+
+class RequestHead:
+    """A parsed request head. `target` is in origin form or `*`; `host` as sent or from an absolute target."""
+
+    __slots__ = ("fields", "framing", "host", "index", "keep_alive", "length", "method", "minor",
+                 "nominated", "target", "upgrade")  # fmt: skip
+
+    def __init__(
+        self, method: bytes, target: bytes, minor: int, fields: list[Field], index: dict[bytes, bytes]
+    ) -> None:
+        self.method = method
+        self.target = target
+        self.minor = minor
+        self.fields = fields
+        self.index = index
+        self.host = index.get(b"host", b"")
+        self.framing = Framing.NONE
+        self.length = 0
+        self.keep_alive = minor == 1
+        self.upgrade = False
+        self.nominated: frozenset[bytes] | None = None
+
+    def read_connection(self) -> None:
+        """Takes in the Connection header: persistence (RFC 9112 §9.3), upgrade, nominated fields.
+
+        Raises Malformed when it nominates a field that must not be dropped.
+        """
+        tokens = _tokens(self.fields, b"connection")
+        if b"close" in tokens:
+            self.keep_alive = False
+        elif b"keep-alive" in tokens:
+            self.keep_alive = True
+        upgrade = self.index.get(b"upgrade")
+        if upgrade is not None and b"upgrade" in tokens and self.minor == 1 and self.method == b"GET":
+            self.upgrade = upgrade.lower() == b"websocket"
+        nominated = tokens - _PER_HOP - {b"close", b"keep-alive", b"upgrade"}
+        if not nominated.isdisjoint(_NEVER_NOMINATED):
+            raise Malformed("the Connection header names a field that belongs to the whole way")
+        self.nominated = nominated or None
+
+
+class ResponseHead:
+    """A parsed response head."""
+
+    __slots__ = ("fields", "framing", "index", "keep_alive", "length", "minor", "reason", "status")
+
+    def __init__(
+        self, status: int, reason: bytes, minor: int, fields: list[Field], index: dict[bytes, bytes]
+    ) -> None:
+        self.status = status
+        self.reason = reason
+        self.minor = minor
+        self.fields = fields
+        self.index = index
+        self.framing = Framing.NONE
+        self.length = 0
+        self.keep_alive = minor == 1
+
+    def read_connection(self) -> None:
+        """Takes in the Connection header: whether the connection can be used again."""
+        tokens = _tokens(self.fields, b"connection")
+        if b"close" in tokens:
+            self.keep_alive = False
+        elif b"keep-alive" in tokens:
+            self.keep_alive = True
+
+
+def _tokens(fields: list[Field], name: bytes) -> frozenset[bytes]:
+    """All members of a list-valued field, in lower case (RFC 9110 §5.6.1)."""
+    return frozenset(
+        token
+        for lower, _, value in fields
+        if lower == name
+        for token in (part.strip(b" \t").lower() for part in value.split(b","))
+        if token
+    )
+
+
+def compose_request(
+    head: RequestHead, base: bytes, host_lines: bytes, forwarded: bytes, drop: frozenset[bytes] = REQUEST_DROP
+) -> list[bytes]:
+    """The head of the request as it goes upstream, as pieces to join.
+
+    `base` is put before the target, `host_lines` is the rest of the request line with the Host field, and
+    `forwarded` the fields the router adds, each with its line end. Fields not in `drop` travel in order and as
+    they were sent.
+    """
+    out = [head.method, b" ", base, head.target, host_lines]
+    nominated = head.nominated
+    for lower, name, value in head.fields:
+        if lower in drop or (nominated is not None and lower in nominated):
+            continue
+        out += (name, b": ", value, b"\r\n")
+    if head.framing is Framing.CHUNKED:
+        out.append(b"transfer-encoding: chunked\r\n")
+    if head.upgrade:
+        out.append(b"connection: upgrade\r\nupgrade: websocket\r\n")
+    out += (forwarded, b"\r\n")
+    return out
+
+
+def response_lines(head: ResponseHead, out: list[bytes]) -> None:
+    """Appends the status line and the field lines of a response that travel end to end."""
+    out.append(b"HTTP/1.1 %d %b\r\n" % (head.status, head.reason))
+    for lower, name, value in head.fields:
+        if lower in RESPONSE_DROP:
+            continue
+        out += (name, b": ", value, b"\r\n")

@@ -1,0 +1,349 @@
+"""Adapters over llhttp: bytes in, whole heads and body pieces out, to a sink. Floor 1: no I/O.
+
+llhttp in its strict mode refuses what can be read in two ways; what it lets pass and we do not is refused here
+(HTTP/0.9, odd Hosts, transfer codings other than chunked). The body of a known length is not parsed: once its head
+is through, pieces go to the sink as they came, and a new llhttp parser (0.25 µs) takes up the next message.
+"""
+
+from typing import Protocol
+
+import httptools
+
+from router.http1.framing import Framing, HeadTooLarge, Malformed, request_framing, response_framing
+from router.http1.head import Field, RequestHead, ResponseHead
+
+MAX_HEAD = 64 << 10
+MAX_FIELDS = 200
+
+
+class RequestSink(Protocol):
+    """Takes what a client sent."""
+
+    def on_request(self, head: RequestHead) -> None: ...
+    def on_request_body(self, data: bytes) -> None: ...
+    def on_request_end(self) -> None: ...
+
+
+class ResponseSink(Protocol):
+    """Takes what an upstream answered. Informational (1xx) heads come before the one that counts."""
+
+    def on_informational(self, head: ResponseHead) -> None: ...
+    def on_response(self, head: ResponseHead) -> None: ...
+    def on_response_body(self, data: bytes) -> None: ...
+    def on_response_end(self) -> None: ...
+
+
+class _Collector:
+    """Collects the fields of one head; the state both directions share."""
+
+    __slots__ = ("_fields", "_head_size", "_in_head", "_index", "_rest")
+
+    def __init__(self) -> None:
+        self._fields: list[Field] = []
+        self._index: dict[bytes, bytes] = {}
+        self._in_head = True
+        self._head_size = 0
+        self._rest = 0
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if not self._in_head:
+            return  # a trailer: not passed on (RFC 9110 §6.5.1 lets a recipient discard them)
+        lower = name.lower()
+        self._fields.append((lower, name, value))
+        self._index[lower] = value
+
+    def _begin(self) -> None:
+        self._fields = []
+        self._index = {}
+        self._in_head = True
+
+    def _check_size(self) -> None:
+        if self._head_size > MAX_HEAD:
+            size = sum(len(name) + len(value) + 4 for _, name, value in self._fields)
+            if size > MAX_HEAD:
+                raise HeadTooLarge(f"the head is over {MAX_HEAD} bytes")
+        if len(self._fields) > MAX_FIELDS:
+            raise HeadTooLarge(f"the head has more than {MAX_FIELDS} fields")
+
+
+class RequestParser(_Collector):
+    """Parses the requests of one client connection.
+
+    `upgrading` is true once a websocket upgrade was requested: what follows is in `held`, for `resume` to parse
+    when the upstream declined, or for a tunnel to take when it accepted.
+    """
+
+    __slots__ = ("_keep_alive", "_last", "_parser", "_sink", "_target", "held", "upgrading")
+
+    def __init__(self, sink: RequestSink) -> None:
+        super().__init__()
+        self._sink = sink
+        self._parser = httptools.HttpRequestParser(self)
+        self._target = b""
+        self._keep_alive = True
+        self._last = False
+        self.upgrading = False
+        self.held = b""
+
+    @property
+    def mid_message(self) -> bool:
+        """Whether a message has begun and not ended."""
+        return bool(self._head_size or self._rest or not self._in_head)
+
+    def feed(self, data: bytes) -> None:
+        """Raises Malformed (or HeadTooLarge); the connection can't be read any further then."""
+        if self._rest:
+            data = self._feed_body(data)
+            if not data:
+                return
+        if self._last:
+            return  # bytes after a request that said close are not read (RFC 9112 §9.6)
+        if self.upgrading:
+            self.held += data
+            return
+        self._head_size += len(data)
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade as upgrade:
+            self._after_upgrade(data[upgrade.args[0] :])
+        except httptools.HttpParserCallbackError as error:
+            raise error.__context__ or error from None
+        except httptools.HttpParserError as error:
+            if not self._last:
+                raise Malformed(f"not a valid HTTP/1.1 request: {error}") from None
+        if self._in_head and self._head_size > MAX_HEAD:
+            raise HeadTooLarge(f"the head is over {MAX_HEAD} bytes")
+
+    def resume(self) -> None:
+        """The upgrade was declined: what the client sent after it is requests again."""
+        held, self.held = self.held, b""
+        self.upgrading = False
+        self._parser = httptools.HttpRequestParser(self)
+        if held:
+            self.feed(held)
+
+    def _feed_body(self, data: bytes) -> bytes:
+        """Passes on a piece of a body of known length; returns what lies after it."""
+        rest = self._rest
+        size = len(data)
+        if size < rest:
+            self._rest = rest - size
+            self._sink.on_request_body(data)
+            return b""
+        self._rest = 0
+        self._parser = httptools.HttpRequestParser(self)
+        self._sink.on_request_body(data if size == rest else data[:rest])
+        self.on_message_complete()
+        return b"" if size == rest else data[rest:]
+
+    def _after_upgrade(self, rest: bytes) -> None:
+        """llhttp stops after a request with an Upgrade field; only for websockets do we stop as well."""
+        if self.upgrading:
+            self.held = rest
+            return
+        self._parser = httptools.HttpRequestParser(self)
+        if rest:
+            self.feed(rest)
+
+    # callbacks of llhttp
+
+    def on_message_begin(self) -> None:
+        self._begin()
+        self._target = b""
+
+    def on_url(self, part: bytes) -> None:
+        self._target += part
+
+    def on_headers_complete(self) -> None:
+        self._check_size()
+        version = self._parser.get_http_version()
+        if version not in ("1.1", "1.0"):
+            raise Malformed(f"HTTP/{version} is not spoken here")
+        index = self._index
+        head = RequestHead(
+            self._parser.get_method(), self._target, 1 if version == "1.1" else 0, self._fields, index
+        )
+        if len(index) != len(self._fields):
+            _refuse_repeated(self._fields, (b"host", b"content-length", b"transfer-encoding"))
+        if b"connection" in index:
+            head.read_connection()
+        if self._target[:1] != b"/":
+            _read_odd_target(head)
+        elif not head.host and b"host" not in index and head.minor:
+            raise Malformed("an HTTP/1.1 request names its Host")
+        if b"content-length" in index or b"transfer-encoding" in index:
+            head.framing, head.length = request_framing(head.minor, index)
+        self._in_head = False
+        self._head_size = 0
+        self._rest = head.length
+        self._keep_alive = head.keep_alive
+        self.upgrading = head.upgrade
+        if head.upgrade and head.framing is not Framing.NONE:
+            raise Malformed("a websocket upgrade has no body")
+        self._sink.on_request(head)
+
+    def on_body(self, data: bytes) -> None:
+        if self._rest:
+            self._rest -= len(data)
+        self._sink.on_request_body(data)
+
+    def on_message_complete(self) -> None:
+        self._in_head = True
+        self._head_size = 0
+        self._last = not self._keep_alive
+        self._sink.on_request_end()
+
+
+class ResponseParser(_Collector):
+    """Parses the responses of one upstream connection, one request at a time.
+
+    `switched` holds the bytes after a 101 once one came; `surplus` is true when bytes came after the response:
+    the connection must not be used again.
+    """
+
+    __slots__ = ("_done", "_head", "_parser", "_reason", "_sink", "_to_head", "surplus", "switched")
+
+    def __init__(self, sink: ResponseSink) -> None:
+        super().__init__()
+        self._sink = sink
+        self._parser = httptools.HttpResponseParser(self)
+        self._reason = b""
+        self._head: ResponseHead | None = None
+        self._to_head = False
+        self._done = True
+        self.surplus = False
+        self.switched: bytes | None = None
+
+    def expect(self, to_head: bool) -> None:
+        """A request was sent: the next response answers it; `to_head` if its method was HEAD."""
+        self._to_head = to_head
+        self._done = False
+        self._head_size = 0
+
+    def feed(self, data: bytes) -> None:
+        """Raises Malformed (or HeadTooLarge)."""
+        if self._done:
+            self.surplus = True
+            return
+        if self._rest and not self._in_head:
+            self._feed_body(data)
+            return
+        self._head_size += len(data)
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade as upgrade:
+            if self._head is None or self._head.status != 101:
+                raise Malformed("an upgrade nobody asked for") from None
+            self.switched = data[upgrade.args[0] :]
+        except httptools.HttpParserCallbackError as error:
+            raise error.__context__ or error from None
+        except httptools.HttpParserError as error:
+            if not self._done:
+                raise Malformed(f"not a valid HTTP/1.1 response: {error}") from None
+            self.surplus = True
+        if self._in_head and not self._done and self._head_size > MAX_HEAD:
+            raise HeadTooLarge(f"the head is over {MAX_HEAD} bytes")
+
+    def _feed_body(self, data: bytes) -> None:
+        rest = self._rest
+        size = len(data)
+        if size < rest:
+            self._rest = rest - size
+            self._sink.on_response_body(data)
+            return
+        self._rest = 0
+        self._parser = httptools.HttpResponseParser(self)
+        self.surplus = size > rest
+        self._sink.on_response_body(data[:rest] if self.surplus else data)
+        self._end()
+
+    def finish(self) -> bool:
+        """The upstream closed. Ends a response that only the close could end; tells whether it did."""
+        if self._done or self._head is None or self._head.framing is not Framing.UNTIL_CLOSE:
+            return False
+        self._end()
+        return True
+
+    def _end(self) -> None:
+        self._done = True
+        self._in_head = True
+        self._head = None
+        self._sink.on_response_end()
+
+    # callbacks of llhttp
+
+    def on_message_begin(self) -> None:
+        if self._done:
+            self.surplus = True
+        self._begin()
+        self._reason = b""
+
+    def on_status(self, part: bytes) -> None:
+        self._reason += part
+
+    def on_headers_complete(self) -> None:
+        if self._done:
+            return
+        self._check_size()
+        index = self._index
+        status = self._parser.get_status_code()
+        minor = 1 if self._parser.get_http_version() == "1.1" else 0
+        self._head = head = ResponseHead(status, self._reason, minor, self._fields, index)
+        if len(index) != len(self._fields):
+            _refuse_repeated(self._fields, (b"content-length", b"transfer-encoding"))
+        if b"connection" in index:
+            head.read_connection()
+        if status < 200:
+            if status == 101:
+                self._in_head = False
+                self._sink.on_response(head)
+            else:
+                self._sink.on_informational(head)
+            return
+        head.framing, head.length = response_framing(status, self._to_head, index)
+        self._in_head = False
+        self._rest = head.length
+        self._sink.on_response(head)
+        if head.framing is Framing.NONE:
+            # llhttp does not know that a response to HEAD has no body: this message ends here, for us and for it.
+            self._parser = httptools.HttpResponseParser(self)
+            self._end()
+
+    def on_body(self, data: bytes) -> None:
+        if self._done:
+            self.surplus = True
+            return
+        if self._rest:
+            self._rest -= len(data)
+        self._sink.on_response_body(data)
+
+    def on_message_complete(self) -> None:
+        if self._done:
+            return
+        head = self._head
+        if head is None or head.status < 200:
+            self._head_size = 0
+            return  # informational: the one that counts follows; or 101, where HttpParserUpgrade follows
+        self._rest = 0
+        self._end()
+
+
+def _refuse_repeated(fields: list[Field], names: tuple[bytes, ...]) -> None:
+    for name in names:
+        if sum(1 for lower, _, _ in fields if lower == name) > 1:
+            raise Malformed(f"more than one {name.decode()} field")
+
+
+def _read_odd_target(head: RequestHead) -> None:
+    """Asterisk form stays; of an absolute form the authority counts before Host (RFC 9112 §3.2.2)."""
+    target = head.target
+    if target == b"*" and head.method == b"OPTIONS":
+        return
+    scheme, separator, rest = target.partition(b"://")
+    if head.method == b"CONNECT" or not separator or scheme.lower() not in (b"http", b"https"):
+        raise Malformed("the request target is neither a path nor an absolute http URL")
+    ends = [end for end in (rest.find(b"/"), rest.find(b"?")) if end >= 0]
+    split = min(ends, default=len(rest))
+    head.host = rest[:split]
+    path = rest[split:]
+    head.target = path if path[:1] == b"/" else b"/" + path

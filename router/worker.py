@@ -1,0 +1,204 @@
+"""A worker process: executes the snapshots its controller publishes, and goes on when the controller dies.
+
+    python -m router.worker --channel FD
+
+Floor 5. The first frame on the channel is Start; the listening sockets it names are inherited. Clients are accepted
+once the first snapshot is in force. Without its controller the worker serves on with the last snapshot; a new
+controller finds it by its rescue socket, gets the listening sockets, and speaks to it from then on.
+"""
+
+import argparse
+import asyncio
+import gc
+import os
+import signal
+import socket
+import ssl
+import sys
+from collections.abc import Coroutine
+from contextlib import suppress
+
+import uvloop
+
+from router.channel import (
+    Applied,
+    Drain,
+    EndpointsDown,
+    Frame,
+    Link,
+    Listener,
+    Orphan,
+    Publish,
+    Start,
+    encode,
+)
+from router.dataplane.engine import Engine
+from router.patterns.plan import decode_snapshot
+
+TALLY_EVERY = 0.25
+DRAIN_GRACE = 30.0
+
+
+class Worker:
+    """The parts of one worker process and the frames that move them."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._start: Start | None = None
+        self._engine: Engine | None = None
+        self._sockets: list[socket.socket] = []
+        self._controller: Link | None = None
+        self._accepting = False
+        self._draining: asyncio.Task[None] | None = None
+        self._done = asyncio.Event()
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def run(self, channel: socket.socket) -> None:
+        """Until drained."""
+        for number in (signal.SIGTERM,):
+            self._loop.add_signal_handler(number, self._drain, Drain(DRAIN_GRACE, close_idle=True))
+        self._loop.add_signal_handler(signal.SIGINT, lambda: None)  # Ctrl-C is the controller's to answer
+        _, self._controller = await self._loop.create_connection(
+            lambda: Link(self._on_frame, self._on_controller_lost), sock=channel
+        )
+        await self._done.wait()
+        if self._start is not None:
+            with suppress(FileNotFoundError):
+                os.unlink(self._start.rescue)
+
+    def _on_frame(self, link: Link, frame: Frame) -> None:
+        match frame:
+            case Start():
+                self._begin(frame)
+            case Publish() if self._engine is not None:
+                self._engine.put_in_force(decode_snapshot(frame.snapshot))
+                self._acknowledge(link, frame.generation)
+            case EndpointsDown() if self._engine is not None:
+                self._engine.runtime.set_down(frozenset(frame.urls))
+            case Drain():
+                self._drain(frame)
+
+    def _begin(self, start: Start) -> None:
+        self._start = start
+        self._engine = engine = Engine(self._loop, start.recorder)
+        engine.recorder.start()
+        engine.housekeep()
+        self._sockets = [socket.socket(fileno=listener.fd) for listener in start.listeners]
+        self._spawn(self._await_rescue(start.rescue))
+        self._report()
+
+    def _acknowledge(self, link: Link, generation: int) -> None:
+        """Says that the snapshot is in force; for the first one, once clients are accepted."""
+        if self._accepting:
+            link.send(Applied(generation))
+        else:
+            self._accepting = True
+            self._spawn(self._accept(link, generation))
+
+    async def _accept(self, link: Link, generation: int) -> None:
+        assert self._engine is not None
+        assert self._start is not None
+        for sock, listener in zip(self._sockets, self._start.listeners, strict=True):
+            # A duplicate, so that the original can still be handed to a new controller after draining began.
+            await self._engine.listen(sock.dup(), _tls(listener))
+        gc.collect()
+        gc.freeze()  # what lives as long as the process is not looked at again
+        link.send(Applied(generation))
+
+    def _report(self) -> None:
+        assert self._engine is not None
+        link = self._controller
+        if link is not None and link.connected:
+            tally = self._engine.tally()
+            if tally is not None:
+                link.send(tally)
+        self._loop.call_later(TALLY_EVERY, self._report)
+
+    def _on_controller_lost(self, link: Link) -> None:
+        if self._controller is link:
+            self._controller = None
+
+    async def _await_rescue(self, path: str) -> None:
+        """Answers a new controller with who we are and our listening sockets; then it is our controller."""
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as server:
+            server.setblocking(False)
+            server.bind(path)
+            server.listen(4)
+            while True:
+                connection, _ = await self._loop.sock_accept(server)
+                await self._introduce(connection)
+
+    async def _introduce(self, connection: socket.socket) -> None:
+        assert self._start is not None
+        assert self._engine is not None
+        frame = Orphan(os.getpid(), self._start.index, self._engine.routes.generation, self._start.listeners)
+        connection.setblocking(True)
+        connection.settimeout(1.0)
+        try:
+            socket.send_fds(connection, [encode(frame)], [sock.fileno() for sock in self._sockets])
+        except OSError:
+            connection.close()
+            return
+        connection.setblocking(False)
+        _, link = await self._loop.create_connection(
+            lambda: Link(self._on_frame, self._on_controller_lost), sock=connection
+        )
+        self._controller = link
+        self._engine.retell()
+
+    def _drain(self, drain: Drain) -> None:
+        if self._draining is None:
+            self._draining = self._loop.create_task(self._drain_and_leave(drain))
+        elif drain.close_idle and self._engine is not None:
+            for client in list(self._engine.clients):
+                client.drain(close_idle=True)
+
+    async def _drain_and_leave(self, drain: Drain) -> None:
+        if self._engine is not None:
+            await self._engine.drain(drain.grace, close_idle=drain.close_idle)
+            link = self._controller
+            tally = self._engine.tally()
+            if link is not None and tally is not None:
+                link.send(tally)
+                while link.backlog:
+                    await asyncio.sleep(0.01)
+        self._done.set()
+
+    def _spawn(self, coroutine: Coroutine[None, None, None]) -> None:
+        task = self._loop.create_task(coroutine)
+        self._tasks.add(task)
+        task.add_done_callback(self._finished)
+
+    def _finished(self, task: "asyncio.Task[None]") -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            # Half a worker is worse than none: the controller replaces it.
+            print(f"router.worker: {error!r}", file=sys.stderr, flush=True)
+            os._exit(70)
+
+
+def _tls(listener: Listener) -> ssl.SSLContext | None:
+    if not listener.cert:
+        return None
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.set_alpn_protocols(["http/1.1"])
+    context.load_cert_chain(listener.cert, listener.key)
+    return context
+
+
+async def _run(channel: socket.socket) -> None:
+    await Worker(asyncio.get_running_loop()).run(channel)
+
+
+def main() -> None:
+    """Entry point of `python -m router.worker`."""
+    parser = argparse.ArgumentParser(prog="router.worker", description="started by `router serve`")
+    parser.add_argument(
+        "--channel", type=int, required=True, metavar="FD", help="socketpair to the controller"
+    )
+    arguments = parser.parse_args()
+    uvloop.run(_run(socket.socket(fileno=arguments.channel)))
+
+
+if __name__ == "__main__":
+    main()

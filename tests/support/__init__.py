@@ -1,0 +1,1 @@
+"""What tests share: scripted upstreams, a worker on its own, raw clients."""
