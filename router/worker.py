@@ -82,7 +82,6 @@ class Worker:
         self._start = start
         self._engine = engine = Engine(self._loop, start.recorder)
         engine.recorder.start()
-        engine.housekeep()
         self._sockets = [socket.socket(fileno=listener.fd) for listener in start.listeners]
         self._spawn(self._await_rescue(start.rescue))
         self._report()
@@ -150,8 +149,7 @@ class Worker:
         if self._draining is None:
             self._draining = self._loop.create_task(self._drain_and_leave(drain))
         elif drain.close_idle and self._engine is not None:
-            for client in list(self._engine.clients):
-                client.drain(close_idle=True)
+            self._engine.close_idle()
 
     async def _drain_and_leave(self, drain: Drain) -> None:
         if self._engine is not None:

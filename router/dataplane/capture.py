@@ -49,33 +49,29 @@ def message(fields: list[Field], tap: Tap, *, complete: bool) -> Message:
     return Message(headers, tap.body, tap.size, not (complete and tap.whole))
 
 
-class Timing(NamedTuple):
-    """Seconds from the start of a request to the last byte of its answer and to the first (negative: none)."""
+class Outcome(NamedTuple):
+    """What came of one attempt. Seconds to the last byte and to the first (negative: none came); without a head
+    there was no answer, and `error` says why; with one it says what broke it off."""
 
+    endpoint: str
+    head: ResponseHead | None
     latency: float
     first_byte: float
+    complete: bool
+    error: str
 
-
-def captured_answer(
-    version: str,
-    endpoint: str,
-    head: ResponseHead | None,
-    tap: Tap,
-    timing: Timing,
-    *,
-    complete: bool,
-    error: str,
-) -> CapturedAnswer:
-    """One side's outcome; without a head there was no answer, and `error` says why."""
-    return CapturedAnswer(
-        version,
-        endpoint,
-        head.status if head is not None else 0,
-        message(head.fields if head is not None else [], tap, complete=complete),
-        timing.latency * 1000,
-        timing.first_byte * 1000 if timing.first_byte >= 0 else 0.0,
-        error,
-    )
+    def captured(self, version: str, tap: Tap) -> CapturedAnswer:
+        """The outcome with the part of the body the tap kept, for the recorder."""
+        head = self.head
+        return CapturedAnswer(
+            version,
+            self.endpoint,
+            head.status if head is not None else 0,
+            message(head.fields if head is not None else [], tap, complete=self.complete),
+            self.latency * 1000,
+            max(self.first_byte, 0.0) * 1000,
+            self.error,
+        )
 
 
 class RecorderLink:

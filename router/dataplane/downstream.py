@@ -1,16 +1,17 @@
 """One client connection: keep-alive, pipelining with answers in order, pausing, and a clean end.
 
 It lives as long as its connection; an exchange lives as long as one request. While one exchange runs, the requests
-behind it wait here parsed, and nothing more is read (Hold.PIPELINE), so that what waits is bounded by one read.
+behind it wait here parsed, and nothing more is read, so that what waits is bounded by one read.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
+from time import monotonic
 from typing import TYPE_CHECKING, cast
 
-from router.dataplane.exchange import Exchange, Hold
+from router.dataplane.exchange import Exchange
 from router.dataplane.faults import Fault, render
 from router.dataplane.timers import NEVER
 from router.dataplane.tunnel import join
@@ -29,7 +30,10 @@ KEEP_ALIVE = 75.0
 """Seconds an idle client connection is kept."""
 
 LINGER = 1.0
-"""Seconds in which what a client still sends is read and thrown away, so that the answer is not lost to a reset."""
+"""Seconds in which what a client still sends is read and thrown away, so that no reset destroys the answer."""
+
+# Why nothing is read from the client for now; bits, because several reasons can hold at once.
+_PIPELINE, _CONNECTING, _UPSTREAM = 1, 2, 4
 
 
 class _Waiting:
@@ -44,10 +48,11 @@ class _Waiting:
 
 
 class Downstream(asyncio.Protocol):
-    """The protocol of one client connection."""
+    """The protocol of one client connection. `clogged`: the client takes its answer more slowly than it comes."""
 
-    __slots__ = ("_closing", "_engine", "_exchange", "_forwarded", "_held", "_malformed", "_parser", "_queue",
-                 "_scheme", "_transport", "clogged", "deadline", "ip", "slot")  # fmt: skip
+    __slots__ = ("_closing", "_engine", "_exchange", "_forwarded", "_forwarded_host", "_holds", "_malformed",
+                 "_parser", "_peer_lines", "_queue", "_scheme", "_transport", "clogged", "deadline", "ip",
+                 "slot")  # fmt: skip
 
     def __init__(self, engine: Engine, scheme: bytes) -> None:
         self._engine = engine
@@ -57,9 +62,11 @@ class Downstream(asyncio.Protocol):
         self._exchange: Exchange | None = None
         self._queue: deque[_Waiting] = deque()
         self._malformed: Malformed | None = None
-        self._held = Hold(0)
+        self._holds = 0
         self._closing = False
+        self._peer_lines = b""
         self._forwarded = b""
+        self._forwarded_host = b""
         self.clogged = False
         self.ip = b""
         self.deadline = NEVER
@@ -71,33 +78,39 @@ class Downstream(asyncio.Protocol):
         if self._transport is not None:
             self._transport.write(data)
 
-    def hold(self, reason: Hold) -> None:
-        """Stops reading for a reason, until every reason is let go of."""
-        if not self._held and self._transport is not None:
-            self._transport.pause_reading()
-        self._held |= reason
+    def hold_connecting(self) -> None:
+        """Nothing more is read while there is no upstream connection to send it on."""
+        self._hold(_CONNECTING)
 
-    def let_go(self, reason: Hold) -> None:
-        if self._held:
-            self._held &= ~reason
-            if not self._held and self._transport is not None:
-                self._transport.resume_reading()
+    def let_go_connecting(self) -> None:
+        if self._holds:
+            self._let_go(_CONNECTING)
+
+    def hold_upstream(self) -> None:
+        """Nothing more is read while the upstream takes no more."""
+        self._hold(_UPSTREAM)
+
+    def let_go_upstream(self) -> None:
+        if self._holds:
+            self._let_go(_UPSTREAM)
 
     def forwarded(self, head: RequestHead) -> bytes:
-        """The field lines that tell an upstream who asked, and for which host (RFC 7239's older cousins).
+        """The field lines that tell an upstream who asked, how, and for which host.
 
-        The client's address is added to a list it brought; scheme and host are kept where a proxy before us set them.
+        The client's address is added to a list it brought; scheme and host are kept where a proxy before us set
+        them.
         """
-        index = head.index
-        if b"x-forwarded-for" not in index and b"x-forwarded-proto" not in index:
-            lines = self._forwarded
-        else:
+        index, host = head.index, head.host
+        if b"x-forwarded-for" in index or b"x-forwarded-proto" in index or b"x-forwarded-host" in index:
             before = index.get(b"x-forwarded-for")
             chain = before + b", " + self.ip if before else self.ip
             scheme = index.get(b"x-forwarded-proto") or self._scheme
             lines = b"x-forwarded-for: %b\r\nx-forwarded-proto: %b\r\n" % (chain, scheme)
-        host = index.get(b"x-forwarded-host") or head.host
-        return b"%bx-forwarded-host: %b\r\n" % (lines, host) if host else lines
+            return b"%bx-forwarded-host: %b\r\n" % (lines, index.get(b"x-forwarded-host") or host)
+        if host != self._forwarded_host:
+            self._forwarded_host = host
+            self._forwarded = b"%bx-forwarded-host: %b\r\n" % (self._peer_lines, host)
+        return self._forwarded
 
     def exchange_done(self, *, keep: bool) -> None:
         """The exchange is over: the next one begins, or the connection idles, or it ends."""
@@ -110,19 +123,29 @@ class Downstream(asyncio.Protocol):
         if self._queue or self._malformed is not None:
             # Not at once: a read full of tiny requests would nest as deep as it has requests.
             self._engine.loop.call_soon(self._next)
-        else:
-            self._idle()
+            return
+        if self._holds:
+            self._let_go(self._holds)
+        self.deadline = self._engine.time + KEEP_ALIVE
 
     def switch(self, upstream: asyncio.Transport, rest: bytes) -> None:
         """The exchange turned into a tunnel; this protocol has nothing more to do."""
         transport, self._transport = self._transport, None
         exchange, self._exchange = self._exchange, None
-        self._engine.clients.discard(self)
-        self._engine.wheel.stop(self)
+        engine = self._engine
+        engine.clients.discard(self)
+        engine.wheel.forget(self)
         if transport is None or exchange is None:
             upstream.abort()
             return
-        self._engine.tunnels.add(join(transport, upstream, self._parser.held, rest, exchange.tunnel_closed))
+
+        def closed() -> None:
+            engine.tunnels.discard(tunnel)
+            engine.time = monotonic()
+            exchange.tunnel_closed()
+
+        tunnel = join(transport, upstream, self._parser.held, rest, closed)
+        engine.tunnels.add(tunnel)
 
     def break_off(self, *, hard: bool) -> None:
         """Ends the connection so that the client can tell its answer is not whole; `hard`: only a reset says so."""
@@ -132,14 +155,9 @@ class Downstream(asyncio.Protocol):
             else:
                 self._transport.close()
 
-    def drain(self, *, close_idle: bool) -> None:
-        """The worker stops: idle connections go now, or with their next answer."""
-        if (
-            close_idle
-            and self._exchange is None
-            and not self._parser.mid_message
-            and self._transport is not None
-        ):
+    def close_if_idle(self) -> None:
+        """The whole router stops: a connection between two requests goes."""
+        if self._exchange is None and not self._parser.mid_message and self._transport is not None:
             self._transport.close()
 
     # asyncio.Protocol
@@ -149,13 +167,18 @@ class Downstream(asyncio.Protocol):
         self._transport.set_write_buffer_limits(WRITE_BUFFER)
         peer = transport.get_extra_info("peername")
         self.ip = peer[0].encode() if peer else b"unknown"
-        self._forwarded = b"x-forwarded-for: %b\r\nx-forwarded-proto: %b\r\n" % (self.ip, self._scheme)
-        self._engine.clients.add(self)
-        self._engine.wheel.start(self, self._engine.now() + HEAD_TIMEOUT)
+        self._peer_lines = b"x-forwarded-for: %b\r\nx-forwarded-proto: %b\r\n" % (self.ip, self._scheme)
+        self._forwarded = self._peer_lines
+        engine = self._engine
+        engine.clients.add(self)
+        self.deadline = monotonic() + HEAD_TIMEOUT
+        engine.wheel.watch(self)
 
     def data_received(self, data: bytes) -> None:
         if self._closing:
             return
+        engine = self._engine
+        engine.time = monotonic()
         try:
             self._parser.feed(data)
         except Malformed as error:
@@ -163,20 +186,20 @@ class Downstream(asyncio.Protocol):
             if self._exchange is None:
                 self._next()
             return
-        exchange = self._exchange
-        if exchange is not None:
-            exchange.start()
-            exchange.flush()
-        elif self._parser.mid_message and self.deadline > (limit := self._engine.now() + HEAD_TIMEOUT):
-            self._engine.wheel.move(self, limit)
+        if self._exchange is not None:
+            self._exchange.start()
+        elif self._parser.mid_message and self.deadline > engine.time + HEAD_TIMEOUT:
+            self.deadline = engine.time + HEAD_TIMEOUT
 
     def eof_received(self) -> None:
         """A client that ends its side is gone: a model must not go on working for it."""
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._transport = None
-        self._engine.clients.discard(self)
-        self._engine.wheel.stop(self)
+        engine = self._engine
+        engine.time = monotonic()
+        engine.clients.discard(self)
+        engine.wheel.forget(self)
         self._queue.clear()
         exchange = self._exchange
         if exchange is not None:
@@ -188,6 +211,7 @@ class Downstream(asyncio.Protocol):
     def resume_writing(self) -> None:
         self.clogged = False
         if self._exchange is not None:
+            self._engine.time = monotonic()
             self._exchange.client_resumed()
 
     # RequestSink
@@ -198,7 +222,7 @@ class Downstream(asyncio.Protocol):
             self.deadline = NEVER
         else:
             self._queue.append(_Waiting(head))
-            self.hold(Hold.PIPELINE)
+            self._hold(_PIPELINE)
 
     def on_request_body(self, data: bytes) -> None:
         if self._queue:
@@ -216,6 +240,8 @@ class Downstream(asyncio.Protocol):
 
     def on_deadline(self, now: float) -> None:
         """Idle for too long, or a head that does not arrive. In an exchange there is no deadline here."""
+        self._engine.time = now
+        self.deadline = NEVER
         if self._transport is None:
             return
         if self._parser.mid_message and not self._closing:
@@ -231,37 +257,28 @@ class Downstream(asyncio.Protocol):
         if self._transport is None or self._exchange is not None:
             return
         if self._queue:
+            self._engine.time = monotonic()
             waiting = self._queue.popleft()
             exchange = self._exchange = Exchange(self._engine, self, waiting.head)
+            if not self._queue:
+                self._let_go(_PIPELINE)
             for piece in waiting.body:
                 exchange.request_body(piece)
             if waiting.whole:
                 exchange.request_end()
             exchange.start()
-            exchange.flush()
-            if not self._queue:
-                self.let_go(Hold.PIPELINE)
         elif self._malformed is not None:
             self._refuse(self._malformed)
             self._end()
 
     def _refuse(self, error: Malformed) -> None:
+        engine = self._engine
         fault = Fault.HEADERS_TOO_LARGE if isinstance(error, HeadTooLarge) else Fault.BAD_REQUEST
-        counter = self._engine.unrouted
-        counter.start()
-        counter.finish(fault.status, 0.0, -1.0)
-        self._engine.events.add("router_router_errors_total", fault.code)
-        lines = b"connection: close\r\nx-request-id: %b\r\n" % self._engine.new_id()
+        engine.unrouted.start()
+        engine.unrouted.finish(fault.status, 0.0, -1.0)
+        engine.events.add("router_router_errors_total", fault.code)
+        lines = b"connection: close\r\nx-request-id: %b\r\n" % engine.new_id()
         self.write(render(fault, str(error), lines, to_head=False))
-
-    def _idle(self) -> None:
-        self._held = Hold(0) if not self._held else self._let_all_go()
-        self._engine.wheel.move(self, self._engine.now() + KEEP_ALIVE)
-
-    def _let_all_go(self) -> Hold:
-        if self._transport is not None:
-            self._transport.resume_reading()
-        return Hold(0)
 
     def _resume_parsing(self) -> None:
         try:
@@ -270,15 +287,26 @@ class Downstream(asyncio.Protocol):
             self._malformed = error
 
     def _end(self) -> None:
-        """Closes after what was written is out; a client that is still sending is listened to for a moment."""
+        """Closes once what was written is out; a client that is still sending is listened to for a moment."""
         transport = self._transport
         if transport is None:
             return
         self._closing = True
         self._queue.clear()
-        if not (self._parser.mid_message or self._malformed) or not transport.can_write_eof():
+        if (self._parser.mid_message or self._malformed is not None) and transport.can_write_eof():
+            if self._holds:
+                self._let_go(self._holds)
+            transport.write_eof()
+            self.deadline = self._engine.time + LINGER
+        else:
             transport.close()
-            return
-        self._held = self._let_all_go()
-        transport.write_eof()
-        self._engine.wheel.move(self, self._engine.now() + LINGER)
+
+    def _hold(self, reason: int) -> None:
+        if not self._holds and self._transport is not None:
+            self._transport.pause_reading()
+        self._holds |= reason
+
+    def _let_go(self, reasons: int) -> None:
+        self._holds &= ~reasons
+        if not self._holds and self._transport is not None:
+            self._transport.resume_reading()

@@ -16,20 +16,21 @@ from router.dataplane.tunnel import Tunnel
 from router.patterns.plan import Snapshot
 from router.telemetry.counters import EventCounter
 
-HOUSEKEEPING = 5.0
-"""Seconds between looks for connections that have been idle for too long."""
-
 
 class Engine:
-    """See the module. `routes` is read once by every exchange and assigned only by `put_in_force`."""
+    """See the module.
 
-    now = staticmethod(monotonic)
+    `routes` is read once by every exchange and assigned only by `put_in_force`. `time` is the monotonic time, in
+    seconds, at which the present callback began; whatever the loop calls first sets it.
+    """
 
     def __init__(self, loop: asyncio.AbstractEventLoop, recorder_path: str) -> None:
         self.loop = loop
         self.wheel = Wheel(loop)
         self.events = EventCounter()
-        self.runtime = Runtime(loop)
+        self.time = monotonic()
+        self.tls = ssl.create_default_context()
+        self.runtime = Runtime(self)
         self.unrouted = self.runtime.counter("", "", "live")
         self.routes = Routes(Snapshot(0, ()), self.runtime)
         self.recorder = RecorderLink(recorder_path, loop, self.events)
@@ -67,10 +68,10 @@ class Engine:
         self.draining = True
         for server in self._servers:
             server.close()
-        for client in list(self.clients):
-            client.drain(close_idle=close_idle)
-        end = self.now() + grace
-        while (self.clients or self.tunnels) and self.now() < end:
+        if close_idle:
+            self.close_idle()
+        end = monotonic() + grace
+        while (self.clients or self.tunnels) and monotonic() < end:
             await asyncio.sleep(0.02)
         for tunnel in list(self.tunnels):
             tunnel.close()
@@ -78,12 +79,10 @@ class Engine:
             client.break_off(hard=True)
         await self.recorder.close()
 
-    def housekeep(self) -> None:
-        """Closes idle connections that are over their time, for as long as the loop runs."""
-        now = self.now()
-        for endpoint in self.runtime.endpoints.values():
-            endpoint.prune(now)
-        self.loop.call_later(HOUSEKEEPING, self.housekeep)
+    def close_idle(self) -> None:
+        """Closes the client connections that are between two requests."""
+        for client in list(self.clients):
+            client.close_if_idle()
 
     def retell(self) -> None:
         """The next tally tells everything: a new controller has heard nothing yet."""
@@ -98,7 +97,7 @@ class Engine:
             changed = counter.tally()
             if changed is not None:
                 series.append(changed)
-        ejected = self.runtime.ejected(self.now())
+        ejected = self.runtime.ejected(monotonic())
         events = {
             key: value for key, value in self.events.counts.items() if self._sent_events.get(key) != value
         }

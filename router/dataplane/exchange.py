@@ -7,21 +7,22 @@
 It is NEW until the read that brought its head is parsed to the end, so that a small request leaves in one write.
 An exchange takes the routes in force once, when it starts. Only an attempt that begins later looks again: what was
 rolled back meanwhile must not be reached by a request that waited for a connection (promise 1).
-Everything here runs inside a callback of one of the two connections; nothing is awaited.
+Everything here runs inside a callback of one of the two connections; nothing is awaited. `engine.time` is the time
+at which that callback began.
 """
 
 from __future__ import annotations
 
-from enum import IntEnum, IntFlag
+from enum import IntEnum
 from typing import TYPE_CHECKING
 
-from router.channel import CapturedRequest
-from router.dataplane.capture import Tap, Timing, captured_answer, message
+from router.dataplane.capture import Outcome
+from router.dataplane.discard import discard
 from router.dataplane.faults import Fault, render
-from router.dataplane.mirror import Pairing, launch
+from router.dataplane.mirror import Mirroring
 from router.dataplane.routes import Route, Version, choose
 from router.dataplane.timers import NEVER
-from router.http1.framing import LAST_CHUNK, Framing, chunk, unchunk
+from router.http1.framing import CHUNKED, LAST_CHUNK, UNTIL_CLOSE, chunk, unchunk
 from router.http1.head import RequestHead, ResponseHead, compose_request, response_lines
 
 if TYPE_CHECKING:
@@ -33,18 +34,16 @@ if TYPE_CHECKING:
 REPLAY_LIMIT = 1 << 20
 """Bytes of a request body that are kept to send it again; beyond, there is no retry and no fallback."""
 
-DISCARD_LIMIT = 64 << 10
-"""An unwanted answer up to this size is read to its end, so that its connection can be used again."""
+UNSENT_LIMIT = 64 << 10
+"""Bytes of a request body that are read while there is no connection to send them on."""
 
 CLIENT_GONE = 499
 GATEWAY_STATUSES = (502, 503, 504)
 
 
-HOLD_LIMIT = 64 << 10
-"""Bytes of a request body that are read while there is no connection to send them on."""
-
-
 class State(IntEnum):
+    """See the diagram above."""
+
     NEW = 0
     CONNECTING = 1
     SENDING = 2
@@ -53,23 +52,23 @@ class State(IntEnum):
     DONE = 5
 
 
-class Hold(IntFlag):
-    """Why nothing is read from a client for now."""
-
-    PIPELINE = 1
-    CONNECTING = 2
-    UPSTREAM = 4
+NEW, CONNECTING, SENDING, ANSWERING, SWITCHED, DONE = State
 
 
 class Exchange:
     """See the module. Created by the client's connection, which tells it what the client does."""
 
     __slots__ = (
-        "_answer", "_answer_tap", "_answer_whole", "_attempts_left", "_client", "_close_delimited", "_counter",
-        "_end_by", "_endpoint", "_engine", "_first_byte", "forwarded", "_keep", "_out", "_pairing", "_rechunk",
-        "_replay", "_replay_size", "_request_tap", "_request_whole", "_route", "_routes", "_started", "_state",
-        "_targets", "_to_upstream", "_upstream", "_version", "deadline", "head", "id", "slot",
+        "_answer", "_answer_whole", "_attempts_left", "_client", "_close_delimited", "_end_by", "_endpoint",
+        "_engine", "_first_byte", "_forwarded", "_keep", "_mirroring", "_out", "_rechunk", "_replay", "_replay_size",
+        "_request_whole", "_route", "_routes", "_started", "_state", "_upstream", "_version", "deadline",
+        "head", "id", "slot",
     )  # fmt: skip
+
+    # Set when the head of an answer goes to the client, and not read before.
+    _rechunk: bool
+    _close_delimited: bool
+    _keep: bool
 
     def __init__(self, engine: Engine, client: Downstream, head: RequestHead) -> None:
         self._engine = engine
@@ -77,107 +76,87 @@ class Exchange:
         self.head = head
         self.id = head.index.get(b"x-request-id") or engine.new_id()
         self.slot = -1
-        self.deadline = NEVER
-        self._end_by = NEVER
-        self._started = engine.now()
+        self.deadline = self._end_by = NEVER
+        self._state = NEW
+        self._started = engine.time
         self._first_byte = -1.0
-        self._state = State.NEW
-        self._keep = False
-        self._request_whole = False
+        self._request_whole = self._answer_whole = False
         self._replay: list[bytes] | None = []
         self._replay_size = 0
-        self._to_upstream: list[bytes] = []
         self._out: list[bytes] = []
         self._answer: ResponseHead | None = None
-        self._answer_whole = False
-        self._rechunk = False
-        self._close_delimited = False
         self._upstream: Upstream | None = None
         self._endpoint: Endpoint | None = None
         self._version: Version | None = None
         self._route: Route | None = None
-        self._counter = engine.unrouted
-        self._targets: tuple[Version, ...] = ()
-        self._request_tap: Tap | None = None
-        self._answer_tap: Tap | None = None
-        self._pairing: Pairing | None = None
-        self._attempts_left = 0
-        self.forwarded = b""
-        self._routes = engine.routes
+        self._mirroring: Mirroring | None = None
 
     def start(self) -> None:
-        """Finds the deployment, assigns a version and makes the first attempt; once, later calls do nothing."""
-        if self._state is not State.NEW:
+        """Finds the deployment, assigns a version and makes the first attempt. Only the first call does anything."""
+        if self._state is not NEW:
             return
-        engine = self._engine
-        self._routes = engine.routes
-        head = self.head
-        route = self._routes.find(head)
+        engine, head, client = self._engine, self.head, self._client
+        self._routes = routes = engine.routes
+        self._route = route = routes.find(head)
         if route is None:
-            self._counter.start()
+            engine.unrouted.start()
             self._refuse(Fault.NO_ROUTE, "no deployment matches this request")
             return
-        self._route = route
+        self._forwarded = client.forwarded(head)
         self._attempts_left = route.retries
-        version = route.assign(head, self._client.ip)
-        self.forwarded = b"%bx-request-id: %b\r\n" % (self._client.forwarded(head), self.id)
-        timeouts = route.timeouts
-        started = self._started
-        self._end_by = started + timeouts.total
-        engine.wheel.start(self, started + route.soonest)
+        self._end_by = self._started + route.timeouts.total
+        version = route.assign(head, client.ip)
         if route.copies is not None:
-            self._targets = route.copies_for(version)
-            if self._targets:
-                self._start_taps(route.copies.max_body)
+            targets = route.copies_for(version)
+            if targets:
+                self._mirroring = Mirroring(engine, route, targets)
+                self._tap_what_came(self._mirroring)
         self._enter(version)
 
     def _enter(self, version: Version) -> None:
         """From here on this version is the one that answers, and the one that is counted."""
         self._version = version
-        self._counter = counter = version.counter
+        counter = version.counter
         counter.start()
         if version.in_flight_limit and counter.in_flight > version.in_flight_limit:
             self._fail(
                 Fault.OVERLOADED, f"{version.name} has {version.in_flight_limit} requests in flight already"
             )
-            return
-        self._attempt(fresh=False)
+        else:
+            self._attempt(version)
 
-    def _attempt(self, *, fresh: bool) -> None:
-        """Asks for a connection to the version; `fresh`: one that has carried nothing yet."""
+    def _attempt(self, version: Version) -> None:
+        """Asks for a connection to the version."""
         engine = self._engine
-        version = self._version
-        assert version is not None
-        if engine.routes is not self._routes and self._was_withdrawn():
+        if engine.routes is not self._routes and self._was_withdrawn(version):
             return
-        now = engine.now()
-        endpoint = choose(version.endpoints, now)
+        self._endpoint = endpoint = choose(version.endpoints, engine.time)
         if endpoint is None:
             self._fail(Fault.NO_ENDPOINT, f"no endpoint of {version.name} is healthy")
             return
-        self._endpoint = endpoint
-        self._state = State.CONNECTING
-        upstream = None if fresh else endpoint.take(self, now)
+        upstream = endpoint.take(engine.time)
         if upstream is not None:
             self._send(upstream)
-            return
-        assert self._route is not None
-        engine.wheel.move(self, now + self._route.timeouts.connect)
-        if fresh:
-            endpoint.take_fresh(self)
+        else:
+            self._wait_for_connection(endpoint)
 
-    def _was_withdrawn(self) -> bool:
-        """Moves on to the routes in force where they no longer allow the version of this attempt."""
-        version = self._version
+    def _wait_for_connection(self, endpoint: Endpoint) -> None:
         assert self._route is not None
-        assert version is not None
+        self._state = CONNECTING
+        self.deadline = self._engine.time + self._route.timeouts.connect
+        self._engine.wheel.watch(self)
+        endpoint.wait(self)
+
+    def _was_withdrawn(self, version: Version) -> bool:
+        """Moves on to the routes in force where they no longer allow the version of this attempt."""
+        assert self._route is not None
         self._routes = self._engine.routes
         route = self._routes.by_name.get(self._route.name)
         if route is None or route.allows(version):
             return False
-        self._counter.abandon()
+        version.counter.abandon()
         self._route = route
-        self._targets = ()
+        self._mirroring = None
         self._enter(route.assign(self.head, self._client.ip))
         return True
 
@@ -185,95 +164,97 @@ class Exchange:
 
     def on_connected(self, upstream: Upstream) -> None:
         engine = self._engine
-        if engine.routes is not self._routes and self._was_withdrawn():
-            upstream.endpoint.give_back(upstream, engine.now())
+        engine.wheel.forget(self)
+        assert self._version is not None
+        if engine.routes is not self._routes and self._was_withdrawn(self._version):
+            upstream.endpoint.give_back(upstream)
             return
         self._send(upstream)
-        self.flush()
 
     def on_connect_failed(self, fault: Fault, detail: str) -> None:
+        self._engine.wheel.forget(self)
         assert self._endpoint is not None
-        self._endpoint.ejection.failure(self._engine.now())
+        self._endpoint.ejection.failure(self._engine.time)
         self._lost(fault, detail, resend=True)
-        self.flush()
 
     def _send(self, upstream: Upstream) -> None:
         """Leases the connection and sends all of the request that is here."""
-        head = self.head
-        endpoint = upstream.endpoint
+        head, endpoint = self.head, upstream.endpoint
         self._upstream = upstream
-        self._state = State.SENDING
-        upstream.lease(self, head.method == b"HEAD")
-        self._to_upstream = compose_request(head, endpoint.base, endpoint.host_lines, self.forwarded)
+        self._state = SENDING
+        pieces = compose_request(head, endpoint.base, endpoint.host_lines)
+        pieces += (self._forwarded, b"x-request-id: ", self.id, b"\r\n\r\n")
         if self._replay:
-            self._to_upstream += self._replay
+            pieces += self._replay
             if self._replay_size > REPLAY_LIMIT:
                 self._replay = None
-        self._client.let_go(Hold.CONNECTING)
-        self._await_bytes()
+        upstream.lease(self, to_head=head.method == b"HEAD", request=b"".join(pieces))
+        self._client.let_go_connecting()
+        route = self._route
+        assert route is not None
+        self._set_deadline(
+            upstream, route.timeouts.first_byte if self._request_whole else route.timeouts.idle
+        )
 
-    def _await_bytes(self) -> None:
-        assert self._route is not None
-        timeouts = self._route.timeouts
-        wait = timeouts.first_byte if self._request_whole else timeouts.idle
-        deadline = self._engine.now() + wait
-        self.deadline = deadline if deadline < self._end_by else self._end_by
+    def _set_deadline(self, upstream: Upstream, wait: float) -> None:
+        """The upstream has `wait` seconds for its next sign of life, and no more than is left in all."""
+        deadline = self._engine.time + wait
+        upstream.deadline = deadline if deadline < self._end_by else self._end_by
+        if self._route.hasty:  # type: ignore[union-attr]
+            self._engine.wheel.hasten(upstream)
 
     # what the client's connection says
 
     def request_body(self, data: bytes) -> None:
-        if self._state is State.DONE:
+        if self._state is DONE:
             return
-        tap = self._request_tap
-        if tap is not None:
-            tap.add(data)
-        if self.head.framing is Framing.CHUNKED:
+        if self._mirroring is not None:
+            self._mirroring.request.add(data)
+        if self.head.framing is CHUNKED:
             data = chunk(data)
-        self._keep_and_send(data)
-        if self._upstream is None and self._replay_size > HOLD_LIMIT:
-            self._client.hold(Hold.CONNECTING)
+        self._pass_on(data)
+        if self._upstream is None and self._replay_size > UNSENT_LIMIT:
+            self._client.hold_connecting()
 
     def request_end(self) -> None:
         """The request is whole: from now on the upstream is waited for. Then the copies leave."""
         self._request_whole = True
-        if self._state is State.DONE:
+        if self._state is DONE:
             return
-        if self.head.framing is Framing.CHUNKED:
-            self._keep_and_send(LAST_CHUNK)
-        if self._state is State.NEW:
+        if self.head.framing is CHUNKED:
+            self._pass_on(LAST_CHUNK)
+        if self._state is NEW:
             self.start()
-        elif self._state is State.SENDING:
-            self._await_bytes()
-        if self._targets:
-            self.flush()
-            self._launch_copies()
+        elif self._state is SENDING:
+            assert self._upstream is not None
+            assert self._route is not None
+            self._set_deadline(self._upstream, self._route.timeouts.first_byte)
+        if self._mirroring is not None:
+            self._mirroring.launch(self.head, self.id, self._forwarded)
 
-    def _keep_and_send(self, data: bytes) -> None:
+    def _pass_on(self, data: bytes) -> None:
         """Takes a piece of the body as it goes upstream, and keeps it while the request may be sent again."""
         if self._replay is not None:
             self._replay.append(data)
             self._replay_size += len(data)
-        if self._upstream is not None:
-            self._to_upstream.append(data)
+        upstream = self._upstream
+        if upstream is not None:
+            upstream.write(data)
             if self._replay_size > REPLAY_LIMIT:
                 self._replay = None
+            if self._state is SENDING:
+                assert self._route is not None
+                self._set_deadline(upstream, self._route.timeouts.idle)
 
-    def flush(self) -> None:
-        """Writes what has gathered, one write for each side."""
-        gathered = self._to_upstream
-        if gathered and self._upstream is not None:
-            self._upstream.write(gathered[0] if len(gathered) == 1 else b"".join(gathered))
-            self._to_upstream = []
-            if self._state is State.SENDING and not self._request_whole:
-                self._await_bytes()
-        out = self._out
-        if out:
-            self._client.write(out[0] if len(out) == 1 else b"".join(out))
-            self._out = []
+    def _tap_what_came(self, mirroring: Mirroring) -> None:
+        chunked = self.head.framing is CHUNKED
+        for piece in self._replay or ():
+            if piece is not LAST_CHUNK:
+                mirroring.request.add(unchunk(piece) if chunked else piece)
 
     def client_gone(self) -> None:
         """The client hung up: the upstream is told at once by closing; copies go on."""
-        if self._state is not State.DONE:
+        if self._state is not DONE:
             self._drop_upstream()
             self._finish(CLIENT_GONE, "client_gone", keep=False)
 
@@ -281,7 +262,7 @@ class Exchange:
         """The client took what was written: the upstream may go on."""
         if self._upstream is not None:
             self._upstream.resume_reading()
-            self._await_progress()
+            self._await_progress(self._upstream)
 
     # Carrier: what the upstream says
 
@@ -292,50 +273,50 @@ class Exchange:
 
     def on_response(self, head: ResponseHead) -> None:
         self._answer = head
-        if self._first_byte < 0:
-            self._first_byte = self._engine.now() - self._started
-        assert self._endpoint is not None
-        if head.status >= 500:
+        self._first_byte = self._engine.time - self._started
+        endpoint = self._endpoint
+        assert endpoint is not None
+        if head.status < 500:
+            endpoint.ejection.success()
+        else:
             if head.status in GATEWAY_STATUSES:
-                self._endpoint.ejection.failure(self._engine.now())
+                endpoint.ejection.failure(self._engine.time)
             if self._can_fall_back():
                 self._fall_back(f"status_{head.status}")
                 return
-        else:
-            self._endpoint.ejection.success()
-        self._state = State.ANSWERING
+        self._state = ANSWERING
         self._answer_head(head)
 
     def _answer_head(self, head: ResponseHead) -> None:
-        version = self._version
+        """The head as it goes to the client: framing and persistence are of this hop (RFC 9112 §6, §9.3)."""
+        version, request, out = self._version, self.head, self._out
         assert version is not None
-        out = self._out
         response_lines(head, out)
-        if head.status == 101:
-            out.append(b"connection: upgrade\r\nupgrade: websocket\r\n")
-        elif head.framing is Framing.CHUNKED or head.framing is Framing.UNTIL_CLOSE:
-            if self.head.minor:
+        self._rechunk = self._close_delimited = False
+        if head.framing is CHUNKED or head.framing is UNTIL_CLOSE:
+            if request.minor:
                 self._rechunk = True
                 out.append(b"transfer-encoding: chunked\r\n")
             else:
                 self._close_delimited = True
-        self._keep = (
-            self.head.keep_alive
+        keep = (
+            request.keep_alive
             and self._request_whole
-            and not self._close_delimited
-            and not self._engine.draining
-            and head.status != 101
+            and not (self._close_delimited or self._engine.draining)
         )
-        if not self._keep and head.status != 101:
+        if head.status == 101:
+            keep = False
+            out.append(b"connection: upgrade\r\nupgrade: websocket\r\n")
+        elif not keep:
             out.append(b"connection: close\r\n")
-        elif not self.head.minor:
+        elif not request.minor:
             out.append(b"connection: keep-alive\r\n")
+        self._keep = keep
         out += (version.lines, self.id, b"\r\n\r\n")
 
     def on_response_body(self, data: bytes) -> None:
-        tap = self._answer_tap
-        if tap is not None:
-            tap.add(data)
+        if self._mirroring is not None:
+            self._mirroring.answer.add(data)
         if self._rechunk:
             self._out += (b"%x\r\n" % len(data), data, b"\r\n")
         else:
@@ -347,37 +328,42 @@ class Exchange:
             self._out.append(LAST_CHUNK)
 
     def on_received(self) -> None:
-        self.flush()
-        if self._answer_whole:
-            self._complete()
-            return
-        self._await_progress()
-        if self._client.clogged and self._upstream is not None:
-            self._upstream.pause_reading()
-
-    def _await_progress(self) -> None:
-        if self._state is State.ANSWERING:
-            assert self._route is not None
-            deadline = self._engine.now() + self._route.timeouts.idle
-            self.deadline = deadline if deadline < self._end_by else self._end_by
-
-    def _complete(self) -> None:
-        upstream, self._upstream = self._upstream, None
+        client, upstream = self._client, self._upstream
+        self._flush()
         assert upstream is not None
-        assert self._answer is not None
-        upstream.release(self._engine.now(), request_whole=self._request_whole)
-        self._finish(self._answer.status, "", keep=self._keep)
+        if self._answer_whole:
+            self._upstream = None
+            upstream.release(request_whole=self._request_whole)
+            assert self._answer is not None
+            self._finish(self._answer.status, "", keep=self._keep)
+            return
+        self._await_progress(upstream)
+        if client.clogged:
+            upstream.pause_reading()
+
+    def _flush(self) -> None:
+        """Writes what has gathered for the client in one go."""
+        out = self._out
+        if out:
+            self._client.write(out[0] if len(out) == 1 else b"".join(out))
+            self._out = []
+
+    def _await_progress(self, upstream: Upstream) -> None:
+        if self._state is ANSWERING:
+            assert self._route is not None
+            self._set_deadline(upstream, self._route.timeouts.idle)
 
     def on_switched(self, rest: bytes) -> None:
         """The upstream speaks another protocol from here on: both transports go to a tunnel."""
-        self.flush()
+        self._flush()
         upstream, self._upstream = self._upstream, None
         assert upstream is not None
-        self._state = State.SWITCHED
-        self._engine.wheel.stop(self)
+        self._state = SWITCHED
         transport = upstream.detach()
         if transport is not None:
             self._client.switch(transport, rest)
+        else:
+            self.tunnel_closed()
 
     def tunnel_closed(self) -> None:
         self._finish(101, "", keep=False)
@@ -386,117 +372,112 @@ class Exchange:
         upstream, self._upstream = self._upstream, None
         assert upstream is not None
         assert self._endpoint is not None
-        if self._state is State.ANSWERING:
+        if self._state is ANSWERING:
             self._truncate(fault)
             return
         stale = upstream.reused and upstream.untouched
-        if not stale:
-            self._endpoint.ejection.failure(self._engine.now())
+        if stale:
+            self._endpoint.discard_idle()
+        else:
+            self._endpoint.ejection.failure(self._engine.time)
         self._lost(fault, detail, resend=stale)
-        self.flush()
 
     def pause_request(self) -> None:
-        self._client.hold(Hold.UPSTREAM)
+        self._client.hold_upstream()
 
     def resume_request(self) -> None:
-        self._client.let_go(Hold.UPSTREAM)
+        self._client.let_go_upstream()
 
-    # Timed
+    # Timed: the exchange itself while it waits for a connection, afterwards its connection
 
     def on_deadline(self, now: float) -> None:
-        state = self._state
-        if state is State.CONNECTING:
-            if self._endpoint is not None:
-                self._endpoint.withdraw(self)
-            assert self._version is not None
-            self._lost(Fault.CONNECT_FAILED, f"no connection to {self._version.name} in time", resend=True)
-        elif state is State.SENDING and self._request_whole:
+        engine, state, version = self._engine, self._state, self._version
+        engine.time = now
+        assert self._endpoint is not None
+        assert version is not None
+        if state is CONNECTING:
+            engine.wheel.forget(self)
+            self._endpoint.withdraw(self)
+            self._lost(Fault.CONNECT_FAILED, f"no connection to {version.name} in time", resend=True)
+        elif state is SENDING and self._request_whole:
             self._drop_upstream()
-            assert self._endpoint is not None
             self._endpoint.ejection.failure(now)
-            self._fail(Fault.TIMEOUT, "the upstream did not begin to answer in time")
-        elif state is State.SENDING:
+            self._fail(Fault.TIMEOUT, f"{version.name} did not begin to answer in time")
+        elif state is SENDING:
             self._drop_upstream()
-            self._fail(Fault.BODY_STALLED, "the request body did not arrive in time")
-        elif state is State.ANSWERING:
+            self._refuse(Fault.BODY_STALLED, "the request body did not arrive in time")
+        elif state is ANSWERING:
             self._drop_upstream()
             self._truncate(Fault.TIMEOUT)
-            return
-        self.flush()
 
     # failing, retrying, falling back
 
     def _lost(self, fault: Fault, detail: str, *, resend: bool) -> None:
-        """The attempt failed; `resend`: the endpoint can't have begun to work on it (nothing was sent, or a reused
-        connection closed before a byte came back)."""
+        """The attempt failed; `resend`: the endpoint can't have begun to work on it, because nothing was sent, or a
+        reused connection closed before a byte came back."""
+        route, version = self._route, self._version
+        assert route is not None
+        assert version is not None
         if (
             resend
             and self._attempts_left > 0
             and self._replay is not None
-            and self._engine.now() < self._end_by
+            and self._engine.time < self._end_by
         ):
             self._attempts_left -= 1
-            assert self._route is not None
-            assert self._version is not None
-            self._engine.events.add("router_retries_total", self._route.name, self._version.name)
-            self._attempt(fresh=True)
+            self._engine.events.add("router_retries_total", route.name, version.name)
+            self._attempt(version)
         else:
             self._fail(fault, detail)
 
     def _fail(self, fault: Fault, detail: str) -> None:
         """No answer from this version: the fallback answers, or the router does."""
-        if fault is not Fault.BODY_STALLED and self._can_fall_back():
+        if self._can_fall_back():
             self._fall_back(fault.code)
         else:
             self._refuse(fault, detail)
 
     def _can_fall_back(self) -> bool:
-        route = self._route
+        route, version = self._route, self._version
         return (
             route is not None
+            and version is not None
             and route.fallback is not None
-            and self._version is not None
-            and self._version.name != route.fallback.name
+            and version.name != route.fallback.name
             and self._replay is not None
+            and self._engine.time < self._end_by
         )
 
     def _fall_back(self, reason: str) -> None:
         """The candidate's failure is counted and recorded as its own; then stable answers."""
-        route, failed = self._route, self._version
+        route, failed, upstream = self._route, self._version, self._upstream
         assert route is not None
         assert failed is not None
         assert route.fallback is not None
         self._engine.events.add("router_fallbacks_total", route.name, failed.name)
         self._record(reason)
-        self._targets = ()
-        self._answer_tap = None
-        self._discard_answer()
+        self._mirroring = None
+        if upstream is not None:
+            self._upstream = None
+            discard(upstream, self._answer, request_whole=self._request_whole)
         self._answer = None
         self._first_byte = -1.0
-        self._counter.abandon()
+        failed.counter.abandon()
         self._attempts_left = route.retries
         self._enter(route.fallback)
-
-    def _discard_answer(self) -> None:
-        upstream, self._upstream = self._upstream, None
-        if upstream is None:
-            return
-        answer = self._answer
-        if answer is not None and answer.framing <= Framing.LENGTH and answer.length <= DISCARD_LIMIT:
-            upstream.carrier = _Discard(upstream, self._engine, request_whole=self._request_whole)
-        else:
-            upstream.release(self._engine.now(), request_whole=False)
 
     def _drop_upstream(self) -> None:
         upstream, self._upstream = self._upstream, None
         if upstream is not None:
-            upstream.release(self._engine.now(), request_whole=False)
-        elif self._endpoint is not None:
+            upstream.release(request_whole=False)
+        elif self._state is CONNECTING:
+            assert self._endpoint is not None
             self._endpoint.withdraw(self)
+            self._engine.wheel.forget(self)
 
     def _truncate(self, fault: Fault) -> None:
         """The answer can't be completed; the client must be able to tell (promise 6)."""
-        self.flush()
+        self._flush()
         self._engine.events.add("router_router_errors_total", fault.code)
         assert self._answer is not None
         self._client.break_off(hard=self._close_delimited)
@@ -505,92 +486,33 @@ class Exchange:
     def _refuse(self, fault: Fault, detail: str) -> None:
         """The router's own answer."""
         self._engine.events.add("router_router_errors_total", fault.code)
-        keep = self._request_whole and self.head.keep_alive and not self._engine.draining
-        lines = b"x-request-id: " + self.id + b"\r\n"
-        if self._version is not None:
-            lines = self._version.lines + self.id + b"\r\n"
+        request = self.head
+        keep = self._request_whole and request.keep_alive and not self._engine.draining
+        lines = self._version.lines if self._version is not None else b"x-request-id: "
+        lines += self.id + b"\r\n"
         if not keep:
             lines += b"connection: close\r\n"
-        elif not self.head.minor:
+        elif not request.minor:
             lines += b"connection: keep-alive\r\n"
-        self._out.append(render(fault, detail, lines, to_head=self.head.method == b"HEAD"))
-        self.flush()
+        self._out.append(render(fault, detail, lines, to_head=request.method == b"HEAD"))
+        self._flush()
         self._finish(fault.status, fault.code, keep=keep)
 
     # the end
 
     def _finish(self, code: int, error: str, *, keep: bool) -> None:
-        self._state = State.DONE
+        """Counts the request once, hands over its half of the pairs, and lets the client's connection go on."""
+        self._state = DONE
         engine = self._engine
-        engine.wheel.stop(self)
-        self._counter.finish(code, engine.now() - self._started, self._first_byte)
-        if self._pairing is not None:
+        counter = self._version.counter if self._version is not None else engine.unrouted
+        counter.finish(code, engine.time - self._started, self._first_byte)
+        if self._mirroring is not None:
             self._record(error)
         self._client.exchange_done(keep=keep)
 
-    # pairs
-
-    def _start_taps(self, limit: int) -> None:
-        """Keeps a bounded part of both bodies from here on; what of the request came already is taken in."""
-        self._answer_tap = Tap(limit)
-        self._request_tap = tap = Tap(limit)
-        chunked = self.head.framing is Framing.CHUNKED
-        for piece in self._replay or ():
-            if piece is not LAST_CHUNK:
-                tap.add(unchunk(piece) if chunked else piece)
-
-    def _launch_copies(self) -> None:
-        tap, route = self._request_tap, self._route
-        assert tap is not None
-        assert route is not None
-        self._pairing = launch(self._engine, route, self._targets, self, tap)
-
     def _record(self, error: str) -> None:
-        """Hands this side's half of the pair to the recorder."""
-        pairing, self._pairing = self._pairing, None
-        if pairing is None:
-            return
-        version, tap, head = self._version, self._answer_tap, self.head
-        assert version is not None
-        assert tap is not None
-        assert self._request_tap is not None
-        answer = captured_answer(
-            version.name,
-            self._endpoint.url if self._endpoint is not None else "",
-            self._answer,
-            tap,
-            Timing(self._engine.now() - self._started, self._first_byte),
-            complete=self._answer_whole,
-            error=error,
-        )
-        body = message(head.fields, self._request_tap, complete=self._request_whole)
-        self._engine.recorder.send(
-            pairing.capture("primary", answer, CapturedRequest(head.method, head.target, body))
-        )
-
-
-class _Discard:
-    """Reads an answer nobody wants to its end, so that its connection can carry another exchange."""
-
-    __slots__ = ("_engine", "_request_whole", "_upstream", "_whole")
-
-    def __init__(self, upstream: Upstream, engine: Engine, *, request_whole: bool) -> None:
-        self._upstream = upstream
-        self._engine = engine
-        self._request_whole = request_whole
-        self._whole = False
-
-    def on_informational(self, head: ResponseHead) -> None: ...
-    def on_response(self, head: ResponseHead) -> None: ...
-    def on_response_body(self, data: bytes) -> None: ...
-    def on_switched(self, rest: bytes) -> None: ...
-    def on_upstream_lost(self, fault: Fault, detail: str) -> None: ...
-    def pause_request(self) -> None: ...
-    def resume_request(self) -> None: ...
-
-    def on_response_end(self) -> None:
-        self._whole = True
-
-    def on_received(self) -> None:
-        if self._whole:
-            self._upstream.release(self._engine.now(), request_whole=self._request_whole)
+        if self._mirroring is not None and self._version is not None:
+            endpoint = self._endpoint.url if self._endpoint is not None else ""
+            latency = self._engine.time - self._started
+            outcome = Outcome(endpoint, self._answer, latency, self._first_byte, self._answer_whole, error)
+            self._mirroring.record(self.head, self._version, outcome)

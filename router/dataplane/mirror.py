@@ -10,16 +10,15 @@ from time import time
 from typing import TYPE_CHECKING, NamedTuple
 
 from router.channel import Capture, CapturedAnswer, CapturedRequest
-from router.dataplane.capture import Tap, Timing, captured_answer
+from router.dataplane.capture import Outcome, Tap, message
 from router.dataplane.faults import Fault
 from router.dataplane.routes import Route, Version, choose
 from router.dataplane.timers import NEVER
-from router.http1.framing import LAST_CHUNK, Framing, chunk
+from router.http1.framing import CHUNKED, LAST_CHUNK, chunk
 from router.http1.head import COPY_DROP, RequestHead, ResponseHead, compose_request
 
 if TYPE_CHECKING:
     from router.dataplane.engine import Engine
-    from router.dataplane.exchange import Exchange
     from router.dataplane.pool import Endpoint
     from router.dataplane.upstream import Upstream
 
@@ -35,108 +34,130 @@ class Pairing(NamedTuple):
     time: float
     deployment: str
     generation: int
-    copies: tuple[str, ...]
 
-    def capture(self, role: str, answer: CapturedAnswer, request: CapturedRequest | None = None) -> Capture:
-        copies = self.copies if request is not None else ()
+    def primary(self, answer: CapturedAnswer, request: CapturedRequest, copies: tuple[str, ...]) -> Capture:
+        """The half of the version that answers the client."""
         return Capture(
-            self.key, role, self.id, self.time, self.deployment, self.generation, answer, request, copies
+            self.key, "primary", self.id, self.time, self.deployment, self.generation, answer, request, copies
         )
 
+    def shadow(self, answer: CapturedAnswer) -> Capture:
+        """The half of a copy."""
+        return Capture(self.key, "shadow", self.id, self.time, self.deployment, self.generation, answer)
 
-def launch(
-    engine: Engine, route: Route, targets: tuple[Version, ...], exchange: Exchange, tap: Tap
-) -> Pairing | None:
-    """Sends a copy of the whole request to each target the budget allows; None if to none of them.
 
-    What is not sent is counted with its reason.
-    """
-    copies = route.copies
-    assert copies is not None
-    chosen = []
-    for version in targets:
-        if not tap.whole:
+class Mirroring:
+    """The mirrored side of one live exchange: taps on both bodies, the copies, and this side's half of the pairs."""
+
+    __slots__ = ("_copies", "_engine", "_pairing", "_route", "_targets", "answer", "request")
+
+    def __init__(self, engine: Engine, route: Route, targets: tuple[Version, ...]) -> None:
+        assert route.copies is not None
+        self._engine = engine
+        self._route = route
+        self._targets = targets
+        self._pairing: Pairing | None = None
+        self._copies: tuple[str, ...] = ()
+        self.request = Tap(route.copies.max_body)
+        self.answer = Tap(route.copies.max_body)
+
+    def launch(self, head: RequestHead, request_id: bytes, forwarded: bytes) -> None:
+        """Sends a copy of the whole request to each target the budget allows; what is not sent is counted."""
+        engine, route = self._engine, self._route
+        copies = route.copies
+        assert copies is not None
+        chosen = [version for version in self._targets if self._within_budget(version, copies.max_in_flight)]
+        if not chosen:
+            return
+        self._copies = tuple(version.name for version in chosen)
+        self._pairing = pairing = Pairing(
+            engine.new_id().decode(),
+            request_id.decode("latin-1"),
+            time(),
+            route.name,
+            engine.routes.generation,
+        )
+        body = self.request.body
+        if head.framing is CHUNKED:
+            body = chunk(body) + LAST_CHUNK if body else LAST_CHUNK
+        for version in chosen:
+            own = b"%bx-request-id: %b\r\nx-router-shadow: %b\r\n\r\n" % (
+                forwarded,
+                request_id,
+                version.name.encode(),
+            )
+            Copy(engine, pairing, version, Tap(copies.max_body)).start(head, own + body, copies.timeout)
+
+    def _within_budget(self, version: Version, max_in_flight: int) -> bool:
+        if not self.request.whole:
             reason = "body_too_large"
-        elif version.shadow_counter.in_flight >= copies.max_in_flight:
+        elif version.shadow_counter.in_flight >= max_in_flight:
             reason = "max_in_flight"
         else:
-            chosen.append(version)
-            continue
-        engine.events.add("router_copies_dropped_total", route.name, version.name, reason)
-    if not chosen:
-        return None
-    pairing = Pairing(
-        engine.new_id().decode(),
-        exchange.id.decode("latin-1"),
-        time(),
-        route.name,
-        engine.routes.generation,
-        tuple(version.name for version in chosen),
-    )
-    body = tap.body
-    if exchange.head.framing is Framing.CHUNKED:
-        body = chunk(body) + LAST_CHUNK if body else LAST_CHUNK
-    for version in chosen:
-        Copy(engine, pairing, version, exchange.head, exchange.forwarded, body, copies.max_body).start(
-            copies.timeout
-        )
-    return pairing
+            return True
+        self._engine.events.add("router_copies_dropped_total", self._route.name, version.name, reason)
+        return False
+
+    def record(self, head: RequestHead, version: Version, outcome: Outcome) -> None:
+        """Hands this side's half to the recorder, once; nothing if no copy was sent."""
+        pairing, self._pairing = self._pairing, None
+        if pairing is None:
+            return
+        request = CapturedRequest(head.method, head.target, message(head.fields, self.request, complete=True))
+        answer = outcome.captured(version.name, self.answer)
+        self._engine.recorder.send(pairing.primary(answer, request, self._copies))
 
 
 class Copy:
     """One copy on its way: waits for a connection, sends, keeps a bounded part of the answer, reports."""
 
-    __slots__ = ("_answer", "_body", "_endpoint", "_engine", "_first_byte", "_forwarded", "_head", "_over", "_pairing",
+    __slots__ = ("_answer", "_body", "_endpoint", "_engine", "_first_byte", "_head", "_over", "_pairing",
                  "_started", "_tap", "_upstream", "_version", "_whole", "deadline", "slot")  # fmt: skip
 
-    def __init__(
-        self,
-        engine: Engine,
-        pairing: Pairing,
-        version: Version,
-        head: RequestHead,
-        forwarded: bytes,
-        body: bytes,
-        max_body: int,
-    ) -> None:
+    def __init__(self, engine: Engine, pairing: Pairing, version: Version, tap: Tap) -> None:
         self._engine = engine
         self._pairing = pairing
         self._version = version
-        self._head = head
-        self._forwarded = b"%bx-router-shadow: %b\r\n" % (forwarded, version.name.encode())
-        self._body = body
-        self._tap = Tap(max_body)
+        self._tap = tap
+        self._body = b""
+        self._head: RequestHead | None = None
         self._answer: ResponseHead | None = None
         self._whole = False
         self._over = False
         self._endpoint: Endpoint | None = None
         self._upstream: Upstream | None = None
-        self._started = engine.now()
+        self._started = engine.time
         self._first_byte = -1.0
         self.deadline = NEVER
         self.slot = -1
 
-    def start(self, timeout: float) -> None:
-        """Sends the copy; whatever comes of it is over within `timeout` seconds."""
+    def start(self, head: RequestHead, rest: bytes, timeout: float) -> None:
+        """Sends the copy: `head`, then the router's own fields and the body; over within `timeout` seconds."""
         engine = self._engine
+        self._head = head
+        self._body = rest
+        self.deadline = self._started + timeout
         self._version.shadow_counter.start()
-        engine.wheel.start(self, self._started + timeout)
-        endpoint = choose(self._version.copy_endpoints, self._started)
+        self._endpoint = endpoint = choose(self._version.copy_endpoints, self._started)
         if endpoint is None:
             self._finish(Fault.NO_ENDPOINT.status, Fault.NO_ENDPOINT.code)
             return
-        self._endpoint = endpoint
-        upstream = endpoint.take(self, self._started)
+        upstream = endpoint.take(self._started)
         if upstream is not None:
             self._send(upstream)
+        else:
+            engine.wheel.watch(self)
+            endpoint.wait(self)
 
     def _send(self, upstream: Upstream) -> None:
         self._upstream = upstream
-        endpoint = upstream.endpoint
-        upstream.lease(self, self._head.method == b"HEAD")
-        pieces = compose_request(self._head, endpoint.base, endpoint.host_lines, self._forwarded, COPY_DROP)
+        head, endpoint = self._head, upstream.endpoint
+        assert head is not None
+        pieces = compose_request(head, endpoint.base, endpoint.host_lines, COPY_DROP)
         pieces.append(self._body)
-        upstream.write(b"".join(pieces))
+        upstream.lease(self, to_head=head.method == b"HEAD", request=b"".join(pieces))
+        upstream.deadline = self.deadline
+        self._engine.wheel.hasten(upstream)
 
     def _still_wanted(self) -> bool:
         route = self._engine.routes.by_name.get(self._pairing.deployment)
@@ -149,13 +170,15 @@ class Copy:
     # Waiter
 
     def on_connected(self, upstream: Upstream) -> None:
+        self._engine.wheel.forget(self)
         if self._still_wanted():
             self._send(upstream)
         else:
-            upstream.endpoint.give_back(upstream, self._engine.now())
+            upstream.endpoint.give_back(upstream)
             self._finish(NO_ANSWER, "withdrawn")
 
     def on_connect_failed(self, fault: Fault, detail: str) -> None:
+        self._engine.wheel.forget(self)
         self._fail(fault)
 
     # Carrier
@@ -164,7 +187,7 @@ class Copy:
 
     def on_response(self, head: ResponseHead) -> None:
         self._answer = head
-        self._first_byte = self._engine.now() - self._started
+        self._first_byte = self._engine.time - self._started
 
     def on_response_body(self, data: bytes) -> None:
         self._tap.add(data)
@@ -189,39 +212,32 @@ class Copy:
 
     def resume_request(self) -> None: ...
 
-    # Timed
+    # Timed: while it waits itself, then its connection
 
     def on_deadline(self, now: float) -> None:
+        self._engine.time = now
+        self._engine.wheel.forget(self)
         self._leave(request_whole=False)
         self._fail(Fault.TIMEOUT)
 
     def _leave(self, *, request_whole: bool) -> None:
         upstream, self._upstream = self._upstream, None
         if upstream is not None:
-            upstream.release(self._engine.now(), request_whole=request_whole)
+            upstream.release(request_whole=request_whole)
         elif self._endpoint is not None:
             self._endpoint.withdraw(self)
 
     def _fail(self, fault: Fault) -> None:
         if self._endpoint is not None:
-            self._endpoint.ejection.failure(self._engine.now())
+            self._endpoint.ejection.failure(self._engine.time)
         self._finish(fault.status, fault.code)
 
     def _finish(self, code: int, error: str) -> None:
         if self._over:
             return
         self._over = True
-        engine = self._engine
-        engine.wheel.stop(self)
-        latency = engine.now() - self._started
+        latency = self._engine.time - self._started
         self._version.shadow_counter.finish(code, latency, self._first_byte)
-        answer = captured_answer(
-            self._version.name,
-            self._endpoint.url if self._endpoint is not None else "",
-            self._answer,
-            self._tap,
-            Timing(latency, self._first_byte),
-            complete=self._whole,
-            error=error,
-        )
-        engine.recorder.send(self._pairing.capture("shadow", answer))
+        url = self._endpoint.url if self._endpoint is not None else ""
+        outcome = Outcome(url, self._answer, latency, self._first_byte, self._whole, error)
+        self._engine.recorder.send(self._pairing.shadow(outcome.captured(self._version.name, self._tap)))

@@ -2,19 +2,23 @@
 
 An Endpoint is one base URL as seen by one role (live or shadow: copies have connections of their own). It outlives
 snapshots: what it knows (connections, health) is keyed by address, not by configuration. A connection belongs either
-to the idle stack or to the one exchange that leases it.
+to the idle stack or to the one carrier that leases it; a lease ends exactly once, in `give_back` or `drop_lease`.
 """
 
+from __future__ import annotations
+
 import asyncio
-import ssl
 from collections import deque
 from time import monotonic
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 from urllib.parse import urlsplit
 
 from router.dataplane.faults import Fault
 from router.dataplane.health import Ejection
 from router.dataplane.upstream import Upstream
+
+if TYPE_CHECKING:
+    from router.dataplane.engine import Engine
 
 IDLE_LIMIT = 60.0
 """Seconds an idle connection is kept, where the server does not name a shorter time."""
@@ -31,20 +35,23 @@ class Waiter(Protocol):
 
 
 class Endpoint:
-    """One base URL for one role: its connections, its health, and the head fragments that depend on it."""
+    """One base URL for one role: its connections, its health, and the head fragments that depend on it.
 
-    __slots__ = ("_busy", "_connecting", "_host", "_idle", "_is_name", "_loop", "_port", "_tasks", "_tls",
-                 "_waiters", "base", "connect_timeout", "connection_limit", "down", "ejection", "host_lines", "url")  # fmt: skip
+    `connection_limit` (0: none) and `connect_timeout` (seconds) are the newest snapshot's.
+    """
 
-    def __init__(self, url: str, loop: asyncio.AbstractEventLoop, tls: ssl.SSLContext) -> None:
+    __slots__ = ("_busy", "_connecting", "_engine", "_host", "_idle", "_is_name", "_port", "_secure", "_tasks",
+                 "_waiters", "base", "connect_timeout", "connection_limit", "down", "ejection", "host_lines",
+                 "url")  # fmt: skip
+
+    def __init__(self, url: str, engine: Engine) -> None:
         parts = urlsplit(url)
         self.url = url
-        self._loop = loop
+        self._engine = engine
         self._host = parts.hostname or ""
         self._is_name = not self._host.replace(".", "").isdigit() and ":" not in self._host
-        secure = parts.scheme == "https"
-        self._port = parts.port or (443 if secure else 80)
-        self._tls = tls if secure else None
+        self._secure = parts.scheme == "https"
+        self._port = parts.port or (443 if self._secure else 80)
         self.base = parts.path.rstrip("/").encode()
         self.host_lines = b" HTTP/1.1\r\nhost: %b\r\n" % parts.netloc.encode()
         self.connection_limit = 0
@@ -52,7 +59,7 @@ class Endpoint:
         self.down = False
         self.ejection = Ejection()
         self._idle: list[Upstream] = []
-        self._busy: set[Upstream] = set()
+        self._busy = 0
         self._connecting = 0
         self._waiters: deque[Waiter] = deque()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -60,26 +67,29 @@ class Endpoint:
     @property
     def in_flight(self) -> int:
         """Requests that are being answered or wait for a connection."""
-        return len(self._busy) + len(self._waiters)
+        return self._busy + len(self._waiters)
 
-    def take(self, waiter: Waiter, now: float) -> Upstream | None:
-        """An idle connection, leased to the caller; or None, and the waiter is called later."""
+    def take(self, now: float) -> Upstream | None:
+        """An idle connection, leased to the caller; None if there is none."""
         idle = self._idle
         while idle:
             upstream = idle.pop()
-            if upstream.expires > now and upstream.usable:
-                self._busy.add(upstream)
+            if upstream.deadline > now and upstream.usable:
+                self._busy += 1
                 return upstream
             upstream.close()
-        self._wait(waiter)
         return None
 
-    def take_fresh(self, waiter: Waiter) -> None:
-        """Asks for a connection that has carried nothing yet: after a reused one broke, others may be stale too."""
-        for upstream in self._idle:
+    def wait(self, waiter: Waiter) -> None:
+        """Queues for a connection, which comes by one of the waiter's two methods."""
+        self._waiters.append(waiter)
+        self._connect_for_waiters()
+
+    def discard_idle(self) -> None:
+        """Closes what is idle: after a reused connection broke others may be stale too, or nobody wants them."""
+        idle, self._idle = self._idle, []
+        for upstream in idle:
             upstream.close()
-        self._idle.clear()
-        self._wait(waiter)
 
     def withdraw(self, waiter: Waiter) -> None:
         """The waiter wants nothing any more."""
@@ -88,79 +98,65 @@ class Endpoint:
         except ValueError:
             pass
 
-    def give_back(self, upstream: Upstream, now: float) -> None:
-        """The lease ends and the connection is good for another exchange."""
-        self._busy.discard(upstream)
+    def give_back(self, upstream: Upstream) -> None:
+        """A lease ends and the connection is good for another exchange."""
+        self._busy -= 1
+        now = self._engine.time
         if self._is_name and now - upstream.born > MAX_AGE:
             upstream.close()
             self._connect_for_waiters()
         elif self._waiters:
             self._hand_over(upstream)
         else:
-            upstream.expires = now + min(IDLE_LIMIT, upstream.keep_alive_for)
+            upstream.deadline = now + min(IDLE_LIMIT, upstream.keep_alive_for)
             self._idle.append(upstream)
 
-    def forget(self, upstream: Upstream) -> None:
-        """The connection is gone or will not be used again."""
-        self._busy.discard(upstream)
-        if upstream in self._idle:
-            self._idle.remove(upstream)
+    def drop_lease(self) -> None:
+        """A lease ends and its connection is gone."""
+        self._busy -= 1
         if self._waiters:
             self._connect_for_waiters()
 
-    def close(self) -> None:
-        """Closes what is idle; what is leased goes on, and is closed when it comes back."""
-        idle, self._idle = self._idle, []
-        for upstream in idle:
-            upstream.close()
-
-    def prune(self, now: float) -> None:
-        """Closes connections that have been idle for too long."""
-        expired = [upstream for upstream in self._idle if upstream.expires <= now]
-        for upstream in expired:
+    def forget_idle(self, upstream: Upstream) -> None:
+        """An idle connection is gone."""
+        if upstream in self._idle:
             self._idle.remove(upstream)
-            upstream.close()
-
-    def _wait(self, waiter: Waiter) -> None:
-        self._waiters.append(waiter)
-        self._connect_for_waiters()
 
     def _connect_for_waiters(self) -> None:
         """One connection is under way for each waiter, as far as the limit allows."""
         while self._connecting < len(self._waiters):
-            open_now = len(self._busy) + len(self._idle) + self._connecting
+            open_now = self._busy + len(self._idle) + self._connecting
             if self.connection_limit and open_now >= self.connection_limit:
                 return
             self._connecting += 1
-            task = self._loop.create_task(self._connect())
+            task = self._engine.loop.create_task(self._connect())
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
     async def _connect(self) -> None:
-        upstream = Upstream(self)
+        upstream = Upstream(self._engine, self)
         try:
             async with asyncio.timeout(self.connect_timeout):
-                await self._loop.create_connection(
+                await self._engine.loop.create_connection(
                     lambda: upstream,
                     self._host,
                     self._port,
-                    ssl=self._tls,
-                    server_hostname=self._host if self._tls else None,
+                    ssl=self._engine.tls if self._secure else None,
+                    server_hostname=self._host if self._secure else None,
                 )
         except OSError as error:  # also TimeoutError, ssl.SSLError and the resolver's gaierror
             self._connecting -= 1
+            self._engine.time = monotonic()
             if self._waiters:
                 why = error.strerror or str(error) or f"no connection within {self.connect_timeout:g} s"
                 detail = f"can't connect to {self.url}: {why}"
                 self._waiters.popleft().on_connect_failed(Fault.CONNECT_FAILED, detail)
             return
         self._connecting -= 1
-        upstream.born = monotonic()
-        if self._waiters:
-            self._hand_over(upstream)
-        else:
-            self.give_back(upstream, upstream.born)
+        self._engine.time = monotonic()
+        self._busy += 1
+        self.give_back(upstream)
 
     def _hand_over(self, upstream: Upstream) -> None:
-        self._busy.add(upstream)
+        self._busy += 1
         self._waiters.popleft().on_connected(upstream)

@@ -4,9 +4,10 @@ Routes are immutable once built and swapped by one assignment; endpoints, counte
 over from the ones before, so that a swap costs what changed.
 """
 
-import asyncio
+from __future__ import annotations
+
 import random
-import ssl
+from typing import TYPE_CHECKING
 
 from router.dataplane.pool import Endpoint
 from router.http1.head import RequestHead
@@ -16,15 +17,21 @@ from router.patterns.plan import DeploymentPlan, Match, Snapshot, VersionSpec
 from router.spec import SHARE_PARTS
 from router.telemetry.counters import VersionCounter
 
-_UNKNOWN = b""
+if TYPE_CHECKING:
+    from router.dataplane.engine import Engine
+
+HASTY = 2.0
+"""Seconds; a deployment with a shorter timeout has its deadlines met exactly, others within the wheel's patrol."""
+
+FOUND_LIMIT = 4096
+"""Paths whose deployment is remembered; beyond, all are looked up anew."""
 
 
 class Runtime:
     """What outlives snapshots: endpoints by role and URL, counters by deployment, version and role."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._loop = loop
-        self._tls = ssl.create_default_context()
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
         self.endpoints: dict[tuple[str, str], Endpoint] = {}
         self.counters: dict[tuple[str, str, str], VersionCounter] = {}
         self._down: frozenset[str] = frozenset()
@@ -33,7 +40,7 @@ class Runtime:
         key = (role, url)
         endpoint = self.endpoints.get(key)
         if endpoint is None:
-            endpoint = self.endpoints[key] = Endpoint(url, self._loop, self._tls)
+            endpoint = self.endpoints[key] = Endpoint(url, self._engine)
             endpoint.down = url in self._down
         return endpoint
 
@@ -50,12 +57,12 @@ class Runtime:
         for (_, url), endpoint in self.endpoints.items():
             endpoint.down = url in urls
 
-    def retire(self, routes: "Routes") -> None:
+    def retire(self, routes: Routes) -> None:
         """Closes the idle connections of endpoints that these routes no longer name."""
         wanted = {(role, url) for route in routes.by_name.values() for role, url in route.addresses}
         for key in [key for key in self.endpoints if key not in wanted]:
             endpoint = self.endpoints[key]
-            endpoint.close()
+            endpoint.discard_idle()
             if not endpoint.in_flight:
                 del self.endpoints[key]
 
@@ -108,7 +115,7 @@ class Route:
     """One deployment, ready to execute."""
 
     __slots__ = ("_candidate", "_default", "_force_header", "_forced", "_key_kind", "_key_name", "_salt", "_share",
-                 "addresses", "copies", "copy_targets", "fallback", "name", "plan", "retries", "soonest",
+                 "addresses", "copies", "copy_targets", "fallback", "name", "plan", "retries", "hasty",
                  "timeouts", "versions")  # fmt: skip
 
     def __init__(self, plan: DeploymentPlan, runtime: Runtime) -> None:
@@ -116,7 +123,7 @@ class Route:
         self.plan = plan
         self.versions = {spec.name: Version(plan, spec, runtime) for spec in plan.versions}
         self.timeouts = timeouts = plan.timeouts
-        self.soonest = min(timeouts.first_byte, timeouts.idle, timeouts.total)
+        self.hasty = min(timeouts.first_byte, timeouts.idle, timeouts.total) < HASTY
         self.retries = plan.retries
         rules = plan.plan
         self._default = self.versions[rules.default]
@@ -151,7 +158,7 @@ class Route:
     def assign(self, head: RequestHead, client_ip: bytes) -> Version:
         """The version that answers this request."""
         if self._forced:
-            forced = self._forced.get(head.index.get(self._force_header, _UNKNOWN))
+            forced = self._forced.get(head.index.get(self._force_header, b""))
             if forced is not None:
                 return forced
         share = self._share
@@ -176,7 +183,7 @@ class Route:
             return True
         return any(forced.name == name for forced in self._forced.values())
 
-    def copies_for(self, version: Version) -> "tuple[Version, ...]":
+    def copies_for(self, version: Version) -> tuple[Version, ...]:
         """Who gets a copy of a request that this version answers; drawn anew at each call."""
         copies = self.copies
         if copies is None or (copies.sample < SHARE_PARTS and random.random() * SHARE_PARTS >= copies.sample):
@@ -201,9 +208,13 @@ def _cookie(header: bytes, name: bytes) -> bytes | None:
 
 
 class Routes:
-    """All deployments of one snapshot. `table` is kept from before when no match changed."""
+    """All deployments of one snapshot.
 
-    def __init__(self, snapshot: Snapshot, runtime: Runtime, before: "Routes | None" = None) -> None:
+    The table is kept from before when no match changed. Where no match looks at headers, what a path leads to is
+    remembered.
+    """
+
+    def __init__(self, snapshot: Snapshot, runtime: Runtime, before: Routes | None = None) -> None:
         self.generation = snapshot.generation
         self._matches: tuple[tuple[str, Match], ...] = tuple(
             (plan.name, plan.match) for plan in snapshot.deployments
@@ -215,6 +226,8 @@ class Routes:
             self.by_name[plan.name] = (
                 route if route is not None and route.plan == plan else Route(plan, runtime)
             )
+        self._by_fields = any(match.headers for _, match in self._matches)
+        self._found: dict[tuple[bytes, bytes, bytes], Route] = {}
         if before is not None and before._matches == self._matches:
             self._table: Table[str] = before._table
         else:
@@ -222,8 +235,19 @@ class Routes:
 
     def find(self, head: RequestHead) -> Route | None:
         """The deployment this request belongs to."""
+        key = (head.host, head.target, head.method)
+        route = self._found.get(key)
+        if route is not None:
+            return route
         name = self._table.lookup(_host(head.host), head.target.partition(b"?")[0], head.method, head.index)
-        return None if name is None else self.by_name[name]
+        if name is None:
+            return None
+        route = self.by_name[name]
+        if not self._by_fields:
+            if len(self._found) >= FOUND_LIMIT:
+                self._found.clear()
+            self._found[key] = route
+        return route
 
 
 def _host(value: bytes) -> bytes:

@@ -1,8 +1,8 @@
 """Coarse timers: one wheel a worker instead of a handle a request.
 
-An item is put into the slot its deadline falls into and stays there when its deadline moves away, which is what
-deadlines of live exchanges do with every byte; when the slot's turn comes it is looked at again. So moving a
-deadline is one attribute, and starting and stopping are one set operation each.
+What is watched lives long (connections, not requests), and its deadline is a plain attribute that may be moved at any
+time at no cost. The wheel visits each item when its deadline comes, and at least once every PATROL seconds, because
+the deadline may have been moved nearer; who needs a nearer deadline met exactly says so with `hasten`.
 """
 
 import asyncio
@@ -10,18 +10,22 @@ from time import monotonic
 from typing import Protocol
 
 GRANULARITY = 0.05
-"""Seconds; a deadline is acted on at most this much late."""
+"""Seconds; a deadline the wheel knows of is acted on at most this much late."""
+
+PATROL = 1.0
+"""Seconds between visits; a deadline moved nearer without `hasten` is acted on at most this much late."""
 
 NEVER = float("inf")
 
 
 class Timed(Protocol):
-    """Something with a deadline (`time.monotonic` seconds), owned by one wheel."""
+    """Something with a deadline, in `time.monotonic` seconds. `slot` is the wheel's, -1 while not watched."""
 
     deadline: float
     slot: int
 
-    def on_deadline(self, now: float) -> None: ...
+    def on_deadline(self, now: float) -> None:
+        """The deadline has come; sets another one, or is called again."""
 
 
 class Wheel:
@@ -33,49 +37,51 @@ class Wheel:
         self._turned = 0
         self._handle: asyncio.TimerHandle | None = None
 
-    def start(self, item: Timed, deadline: float) -> None:
-        """Begins to watch an item that is not watched yet."""
-        item.deadline = deadline
-        slot = int(deadline / GRANULARITY) + 1
+    def watch(self, item: Timed) -> None:
+        """Visits the item from now on, until it is forgotten."""
+        now = monotonic()
+        self._place(item, now)
+        if self._handle is None:
+            self._turned = int(now / GRANULARITY)
+            self._handle = self._loop.call_later(GRANULARITY, self._turn)
+
+    def hasten(self, item: Timed) -> None:
+        """The item's deadline was moved nearer and is to be met to GRANULARITY."""
+        if int(item.deadline / GRANULARITY) + 1 < item.slot:
+            self.forget(item)
+            self.watch(item)
+
+    def forget(self, item: Timed) -> None:
+        """Ends the visits; harmless for an item that is not watched."""
+        members = self._slots.get(item.slot)
+        if members is not None:
+            members.discard(item)
+        item.slot = -1
+
+    def _place(self, item: Timed, now: float) -> None:
+        slot = int(min(item.deadline, now + PATROL) / GRANULARITY) + 1
         item.slot = slot
         members = self._slots.get(slot)
         if members is None:
             self._slots[slot] = {item}
         else:
             members.add(item)
-        if self._handle is None:
-            self._turned = int(monotonic() / GRANULARITY)
-            self._handle = self._loop.call_later(GRANULARITY, self._turn)
-
-    def move(self, item: Timed, deadline: float) -> None:
-        """Sets another deadline for a watched item, sooner or later than the present one."""
-        item.deadline = deadline
-        if int(deadline / GRANULARITY) + 1 < item.slot:
-            self.stop(item)
-            self.start(item, deadline)
-
-    def stop(self, item: Timed) -> None:
-        """Ends watching; harmless for an item that is not watched."""
-        members = self._slots.get(item.slot)
-        if members is not None:
-            members.discard(item)
 
     def _turn(self) -> None:
         now = monotonic()
         current = int(now / GRANULARITY)
         slots = self._slots
-        # After a long sleep there may be more turns to make up for than there are slots.
-        if current - self._turned > len(slots):
+        # A loop that slept long makes up for every turn it missed; there are at most as many slots as items.
+        due = [slot for slot in range(self._turned + 1, current + 1) if slot in slots]
+        if current - self._turned > 2 * PATROL / GRANULARITY:
             due = sorted(slot for slot in slots if slot <= current)
-        else:
-            due = [slot for slot in range(self._turned + 1, current + 1) if slot in slots]
         self._turned = current
-        self._handle = None
         for slot in due:
             for item in slots.pop(slot):
+                if item.slot != slot:
+                    continue  # forgotten, by an item visited before it in this very turn
                 if item.deadline <= now:
                     item.on_deadline(now)
-                else:
-                    self.start(item, item.deadline)
-        if slots and self._handle is None:
-            self._handle = self._loop.call_later(GRANULARITY, self._turn)
+                if item.slot == slot:
+                    self._place(item, now)
+        self._handle = self._loop.call_later(GRANULARITY, self._turn) if slots else None

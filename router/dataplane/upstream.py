@@ -7,26 +7,23 @@ be sent again; on a fresh one it may not.
 from __future__ import annotations
 
 import asyncio
+from time import monotonic
 from typing import TYPE_CHECKING, Protocol, cast
 
 from router.dataplane.faults import Fault
+from router.dataplane.timers import NEVER
 from router.http1.framing import Malformed
-from router.http1.head import ResponseHead
-from router.http1.parser import ResponseParser
+from router.http1.parser import ResponseParser, ResponseSink
 
 if TYPE_CHECKING:
+    from router.dataplane.engine import Engine
     from router.dataplane.pool import Endpoint
 
 WRITE_BUFFER = 64 << 10
 
 
-class Carrier(Protocol):
-    """Who leases a connection: an exchange or a copy."""
-
-    def on_informational(self, head: ResponseHead) -> None: ...
-    def on_response(self, head: ResponseHead) -> None: ...
-    def on_response_body(self, data: bytes) -> None: ...
-    def on_response_end(self) -> None: ...
+class Carrier(ResponseSink, Protocol):
+    """Who leases a connection: an exchange, a copy, or someone who only reads an answer to its end."""
 
     def on_received(self) -> None:
         """All that one read brought has been passed on: time to write it out."""
@@ -37,41 +34,49 @@ class Carrier(Protocol):
     def on_upstream_lost(self, fault: Fault, detail: str) -> None:
         """The connection broke before the response was whole. The lease is over."""
 
+    def on_deadline(self, now: float) -> None:
+        """The connection's deadline, which the carrier has set, has come."""
+
     def pause_request(self) -> None: ...
     def resume_request(self) -> None: ...
 
 
 class Upstream(asyncio.Protocol):
-    """The protocol of one upstream connection."""
+    """The protocol of one upstream connection. `deadline` is its carrier's to set; idle, it is the end of its life."""
 
-    __slots__ = ("_answered", "_parser", "_paused", "_transport", "_whole", "born", "carrier", "endpoint", "expires",
-                 "keep_alive_for", "reused", "untouched")  # fmt: skip
+    __slots__ = ("_parser", "_paused", "_transport", "born", "carrier", "deadline", "endpoint", "engine",
+                 "keep_alive_for", "reused", "slot", "untouched")  # fmt: skip
 
-    def __init__(self, endpoint: Endpoint) -> None:
+    def __init__(self, engine: Engine, endpoint: Endpoint) -> None:
+        self.engine = engine
         self.endpoint = endpoint
         self.carrier: Carrier | None = None
         self.reused = False
         self.untouched = True
         self.born = 0.0
-        self.expires = 0.0
-        self.keep_alive_for = float("inf")
+        self.keep_alive_for = NEVER
+        self.deadline = NEVER
+        self.slot = -1
         self._transport: asyncio.Transport | None = None
-        self._parser = ResponseParser(self)
-        self._answered: ResponseHead | None = None
-        self._whole = False
+        self._parser = ResponseParser()
         self._paused = False
 
     @property
     def usable(self) -> bool:
-        return self._transport is not None and not self._transport.is_closing()
+        return self._transport is not None
 
-    def lease(self, carrier: Carrier, to_head: bool) -> None:
-        """The carrier sends one request next; `to_head` if its method is HEAD."""
+    def lease(self, carrier: Carrier, *, to_head: bool, request: bytes) -> None:
+        """The carrier sends its request, or the beginning of it; `to_head` if the method is HEAD."""
         self.carrier = carrier
         self.untouched = True
-        self._answered = None
-        self._whole = False
-        self._parser.expect(to_head)
+        self._parser.expect(carrier, to_head)
+        if self._transport is not None:
+            self._transport.write(request)
+
+    def hand_to(self, carrier: Carrier) -> None:
+        """Another carrier takes over the lease and the rest of the answer."""
+        self.carrier = carrier
+        self._parser.sink = carrier
 
     def write(self, data: bytes) -> None:
         if self._transport is not None:
@@ -83,85 +88,83 @@ class Upstream(asyncio.Protocol):
             self._transport.pause_reading()
 
     def resume_reading(self) -> None:
-        if self._transport is not None and self._paused:
+        if self._paused and self._transport is not None:
             self._paused = False
             self._transport.resume_reading()
 
-    def release(self, now: float, *, request_whole: bool) -> None:
+    def release(self, *, request_whole: bool) -> None:
         """Ends the lease: back to the pool where the connection is in a known state, else closed."""
         self.carrier = None
-        self.resume_reading()
-        head = self._answered
-        if (
-            self._whole
-            and request_whole
-            and head is not None
-            and head.keep_alive
-            and not self._parser.surplus
-            and self.usable
-        ):
-            if b"keep-alive" in head.index:
+        parser = self._parser
+        if request_whole and parser.reusable and self._transport is not None:
+            if self._paused:
+                self.resume_reading()
+            head = parser.head
+            if head is not None and b"keep-alive" in head.index:
                 self.keep_alive_for = _promised(head.index[b"keep-alive"])
             self.reused = True
-            self.endpoint.give_back(self, now)
+            self.endpoint.give_back(self)
         else:
             self.close()
-            self.endpoint.forget(self)
+            self.endpoint.drop_lease()
 
     def detach(self) -> asyncio.Transport | None:
         """Hands the transport to a tunnel; this connection is no pool's any more."""
         transport, self._transport = self._transport, None
         self.carrier = None
-        self.endpoint.forget(self)
+        self.engine.wheel.forget(self)
+        self.endpoint.drop_lease()
         return transport
 
     def close(self) -> None:
         """Closes at once; what the server still sends is nobody's."""
-        if self._transport is not None:
-            self._transport.abort()
+        transport, self._transport = self._transport, None
+        if transport is not None:
+            transport.abort()
 
     # asyncio.Protocol
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
         self._transport.set_write_buffer_limits(WRITE_BUFFER)
+        self.born = monotonic()
+        self.engine.wheel.watch(self)
 
     def data_received(self, data: bytes) -> None:
-        carrier = self.carrier
-        if carrier is None:
+        if self.carrier is None:
             # Nobody asked: whatever this is, it must never be taken for the answer to the next request.
             self.close()
             return
+        self.engine.time = monotonic()
         self.untouched = False
+        parser = self._parser
         try:
-            self._parser.feed(data)
+            parser.feed(data)
         except Malformed as error:
             self._break(Fault.BAD_UPSTREAM_ANSWER, str(error))
             return
-        if self._parser.switched is not None:
-            carrier.on_switched(self._parser.switched)
-            return
-        carrier = self.carrier  # another one may read this answer to its end, or nobody
-        if carrier is not None:
-            carrier.on_received()
-
-    def eof_received(self) -> None:
         carrier = self.carrier
-        if carrier is not None and self._parser.finish():
+        if carrier is None:
+            return
+        if parser.switched is not None:
+            carrier.on_switched(parser.switched)
+        else:
             carrier.on_received()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._transport = None
+        engine = self.engine
+        engine.time = monotonic()
+        engine.wheel.forget(self)
         carrier = self.carrier
-        if carrier is not None and not self._whole and self._parser.finish():
+        if carrier is None:
+            self.endpoint.forget_idle(self)
+        elif self._parser.finish():
             carrier.on_received()
-            return
-        if carrier is not None:
+        else:
             self._break(
                 Fault.UPSTREAM_RESET, "the upstream closed the connection before its answer was whole"
             )
-        else:
-            self.endpoint.forget(self)
 
     def pause_writing(self) -> None:
         if self.carrier is not None:
@@ -174,29 +177,21 @@ class Upstream(asyncio.Protocol):
     def _break(self, fault: Fault, detail: str) -> None:
         carrier, self.carrier = self.carrier, None
         self.close()
-        self.endpoint.forget(self)
+        self.endpoint.drop_lease()
         if carrier is not None:
             carrier.on_upstream_lost(fault, detail)
 
-    # ResponseSink: noted here, then passed on
+    # Timed
 
-    def on_informational(self, head: ResponseHead) -> None:
-        if self.carrier is not None:
-            self.carrier.on_informational(head)
-
-    def on_response(self, head: ResponseHead) -> None:
-        self._answered = head
-        if self.carrier is not None:
-            self.carrier.on_response(head)
-
-    def on_response_body(self, data: bytes) -> None:
-        if self.carrier is not None:
-            self.carrier.on_response_body(data)
-
-    def on_response_end(self) -> None:
-        self._whole = True
-        if self.carrier is not None:
-            self.carrier.on_response_end()
+    def on_deadline(self, now: float) -> None:
+        self.engine.time = now
+        self.deadline = NEVER
+        carrier = self.carrier
+        if carrier is not None:
+            carrier.on_deadline(now)
+        else:
+            self.close()
+            self.endpoint.forget_idle(self)
 
 
 def _promised(value: bytes) -> float:
@@ -205,4 +200,4 @@ def _promised(value: bytes) -> float:
         name, _, number = part.strip().partition(b"=")
         if name.lower() == b"timeout" and number.isdigit():
             return max(float(number) - 1.0, 0.0)
-    return float("inf")
+    return NEVER

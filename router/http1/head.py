@@ -4,7 +4,7 @@ Fields are (lower-case name, name as sent, value) in the order they came in; `in
 last value. What is per hop (RFC 9110 §7.6.1) is dropped here, in the one loop that touches each field once.
 """
 
-from router.http1.framing import Framing, Malformed
+from router.http1.framing import CHUNKED, NONE, Framing, Malformed
 
 Field = tuple[bytes, bytes, bytes]
 
@@ -36,13 +36,16 @@ _NEVER_NOMINATED = frozenset(
 
 
 class RequestHead:
-    """A parsed request head. `target` is in origin form or `*`; `host` as sent or from an absolute target."""
+    """A parsed request head. `target` is in origin form or `*`; `host` as sent or from an absolute target.
+
+    `minor` is the minor HTTP version: true for 1.1, false for 1.0.
+    """
 
     __slots__ = ("fields", "framing", "host", "index", "keep_alive", "length", "method", "minor",
                  "nominated", "target", "upgrade")  # fmt: skip
 
     def __init__(
-        self, method: bytes, target: bytes, minor: int, fields: list[Field], index: dict[bytes, bytes]
+        self, method: bytes, target: bytes, minor: bool, fields: list[Field], index: dict[bytes, bytes]
     ) -> None:
         self.method = method
         self.target = target
@@ -50,9 +53,9 @@ class RequestHead:
         self.fields = fields
         self.index = index
         self.host = index.get(b"host", b"")
-        self.framing = Framing.NONE
+        self.framing: Framing = NONE
         self.length = 0
-        self.keep_alive = minor == 1
+        self.keep_alive = minor
         self.upgrade = False
         self.nominated: frozenset[bytes] | None = None
 
@@ -81,16 +84,16 @@ class ResponseHead:
     __slots__ = ("fields", "framing", "index", "keep_alive", "length", "minor", "reason", "status")
 
     def __init__(
-        self, status: int, reason: bytes, minor: int, fields: list[Field], index: dict[bytes, bytes]
+        self, status: int, reason: bytes, minor: bool, fields: list[Field], index: dict[bytes, bytes]
     ) -> None:
         self.status = status
         self.reason = reason
         self.minor = minor
         self.fields = fields
         self.index = index
-        self.framing = Framing.NONE
+        self.framing: Framing = NONE
         self.length = 0
-        self.keep_alive = minor == 1
+        self.keep_alive = minor
 
     def read_connection(self) -> None:
         """Takes in the Connection header: whether the connection can be used again."""
@@ -113,13 +116,12 @@ def _tokens(fields: list[Field], name: bytes) -> frozenset[bytes]:
 
 
 def compose_request(
-    head: RequestHead, base: bytes, host_lines: bytes, forwarded: bytes, drop: frozenset[bytes] = REQUEST_DROP
+    head: RequestHead, base: bytes, host_lines: bytes, drop: frozenset[bytes] = REQUEST_DROP
 ) -> list[bytes]:
-    """The head of the request as it goes upstream, as pieces to join.
+    """The head of the request as it goes upstream, as pieces to join, up to where the router adds its own fields.
 
-    `base` is put before the target, `host_lines` is the rest of the request line with the Host field, and
-    `forwarded` the fields the router adds, each with its line end. Fields not in `drop` travel in order and as
-    they were sent.
+    `base` is put before the target, `host_lines` is the rest of the request line with the Host field. Fields not in
+    `drop` travel in order and as they were sent.
     """
     out = [head.method, b" ", base, head.target, host_lines]
     nominated = head.nominated
@@ -127,11 +129,10 @@ def compose_request(
         if lower in drop or (nominated is not None and lower in nominated):
             continue
         out += (name, b": ", value, b"\r\n")
-    if head.framing is Framing.CHUNKED:
+    if head.framing is CHUNKED:
         out.append(b"transfer-encoding: chunked\r\n")
     if head.upgrade:
         out.append(b"connection: upgrade\r\nupgrade: websocket\r\n")
-    out += (forwarded, b"\r\n")
     return out
 
 

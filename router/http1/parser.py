@@ -9,7 +9,15 @@ from typing import Protocol
 
 import httptools
 
-from router.http1.framing import Framing, HeadTooLarge, Malformed, request_framing, response_framing
+from router.http1.framing import (
+    NONE,
+    UNTIL_CLOSE,
+    Framing,
+    HeadTooLarge,
+    Malformed,
+    request_framing,
+    response_framing,
+)
 from router.http1.head import Field, RequestHead, ResponseHead
 
 MAX_HEAD = 64 << 10
@@ -51,11 +59,6 @@ class _Collector:
         lower = name.lower()
         self._fields.append((lower, name, value))
         self._index[lower] = value
-
-    def _begin(self) -> None:
-        self._fields = []
-        self._index = {}
-        self._in_head = True
 
     def _check_size(self) -> None:
         if self._head_size > MAX_HEAD:
@@ -148,28 +151,28 @@ class RequestParser(_Collector):
     # callbacks of llhttp
 
     def on_message_begin(self) -> None:
-        self._begin()
+        self._fields = []
+        self._index = {}
         self._target = b""
 
     def on_url(self, part: bytes) -> None:
         self._target += part
 
     def on_headers_complete(self) -> None:
-        self._check_size()
+        fields, index = self._fields, self._index
+        if self._head_size > MAX_HEAD or len(fields) > MAX_FIELDS:
+            self._check_size()
         version = self._parser.get_http_version()
-        if version not in ("1.1", "1.0"):
+        if version != "1.1" and version != "1.0":  # noqa: PLR1714 (a tuple would be slower here)
             raise Malformed(f"HTTP/{version} is not spoken here")
-        index = self._index
-        head = RequestHead(
-            self._parser.get_method(), self._target, 1 if version == "1.1" else 0, self._fields, index
-        )
-        if len(index) != len(self._fields):
-            _refuse_repeated(self._fields, (b"host", b"content-length", b"transfer-encoding"))
+        head = RequestHead(self._parser.get_method(), self._target, version == "1.1", fields, index)
+        if len(index) != len(fields):
+            _refuse_repeated(fields, (b"host", b"content-length", b"transfer-encoding"))
         if b"connection" in index:
             head.read_connection()
         if self._target[:1] != b"/":
             _read_odd_target(head)
-        elif not head.host and b"host" not in index and head.minor:
+        elif b"host" not in index and head.minor:
             raise Malformed("an HTTP/1.1 request names its Host")
         if b"content-length" in index or b"transfer-encoding" in index:
             head.framing, head.length = request_framing(head.minor, index)
@@ -197,28 +200,36 @@ class RequestParser(_Collector):
 class ResponseParser(_Collector):
     """Parses the responses of one upstream connection, one request at a time.
 
-    `switched` holds the bytes after a 101 once one came; `surplus` is true when bytes came after the response:
-    the connection must not be used again.
+    `head` is that of the response once it came; `switched` holds the bytes after a 101; `surplus` is true when
+    bytes came after the response.
     """
 
-    __slots__ = ("_done", "_head", "_parser", "_reason", "_sink", "_to_head", "surplus", "switched")
+    __slots__ = ("_done", "_parser", "_reason", "_to_head", "head", "sink", "surplus", "switched")
 
-    def __init__(self, sink: ResponseSink) -> None:
+    def __init__(self) -> None:
         super().__init__()
-        self._sink = sink
+        self.sink: ResponseSink | None = None
         self._parser = httptools.HttpResponseParser(self)
         self._reason = b""
-        self._head: ResponseHead | None = None
         self._to_head = False
         self._done = True
+        self.head: ResponseHead | None = None
         self.surplus = False
         self.switched: bytes | None = None
 
-    def expect(self, to_head: bool) -> None:
+    def expect(self, sink: ResponseSink, to_head: bool) -> None:
         """A request was sent: the next response answers it; `to_head` if its method was HEAD."""
+        self.sink = sink
+        self.head = None
         self._to_head = to_head
         self._done = False
         self._head_size = 0
+
+    @property
+    def reusable(self) -> bool:
+        """Whether the response is whole and the connection fit for another request."""
+        head = self.head
+        return self._done and not self.surplus and head is not None and head.keep_alive
 
     def feed(self, data: bytes) -> None:
         """Raises Malformed (or HeadTooLarge)."""
@@ -232,7 +243,7 @@ class ResponseParser(_Collector):
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
-            if self._head is None or self._head.status != 101:
+            if self.head is None or self.head.status != 101:
                 raise Malformed("an upgrade nobody asked for") from None
             self.switched = data[upgrade.args[0] :]
         except httptools.HttpParserCallbackError as error:
@@ -247,35 +258,38 @@ class ResponseParser(_Collector):
     def _feed_body(self, data: bytes) -> None:
         rest = self._rest
         size = len(data)
+        assert self.sink is not None
         if size < rest:
             self._rest = rest - size
-            self._sink.on_response_body(data)
+            self.sink.on_response_body(data)
             return
         self._rest = 0
         self._parser = httptools.HttpResponseParser(self)
         self.surplus = size > rest
-        self._sink.on_response_body(data[:rest] if self.surplus else data)
+        self.sink.on_response_body(data[:rest] if self.surplus else data)
         self._end()
 
     def finish(self) -> bool:
-        """The upstream closed. Ends a response that only the close could end; tells whether it did."""
-        if self._done or self._head is None or self._head.framing is not Framing.UNTIL_CLOSE:
-            return False
-        self._end()
-        return True
+        """The upstream closed. Tells whether the response is whole: it was already, or only the close could end it."""
+        if not self._done and self.head is not None and self.head.framing is UNTIL_CLOSE:
+            self.head.keep_alive = False
+            self._end()
+        return self._done
 
     def _end(self) -> None:
         self._done = True
         self._in_head = True
-        self._head = None
-        self._sink.on_response_end()
+        assert self.sink is not None
+        self.sink.on_response_end()
 
     # callbacks of llhttp
 
     def on_message_begin(self) -> None:
         if self._done:
             self.surplus = True
-        self._begin()
+        self._fields = []
+        self._index = {}
+        self._in_head = True
         self._reason = b""
 
     def on_status(self, part: bytes) -> None:
@@ -284,28 +298,33 @@ class ResponseParser(_Collector):
     def on_headers_complete(self) -> None:
         if self._done:
             return
-        self._check_size()
-        index = self._index
-        status = self._parser.get_status_code()
-        minor = 1 if self._parser.get_http_version() == "1.1" else 0
-        self._head = head = ResponseHead(status, self._reason, minor, self._fields, index)
-        if len(index) != len(self._fields):
-            _refuse_repeated(self._fields, (b"content-length", b"transfer-encoding"))
+        fields, index, parser = self._fields, self._index, self._parser
+        if self._head_size > MAX_HEAD or len(fields) > MAX_FIELDS:
+            self._check_size()
+        status = parser.get_status_code()
+        head = ResponseHead(status, self._reason, parser.get_http_version() == "1.1", fields, index)
+        if len(index) != len(fields):
+            _refuse_repeated(fields, (b"content-length", b"transfer-encoding"))
         if b"connection" in index:
             head.read_connection()
+        sink = self.sink
+        assert sink is not None
         if status < 200:
             if status == 101:
+                self.head = head
                 self._in_head = False
-                self._sink.on_response(head)
+                sink.on_response(head)
             else:
-                self._sink.on_informational(head)
+                sink.on_informational(head)
             return
-        head.framing, head.length = response_framing(status, self._to_head, index)
+        framing, self._rest = response_framing(status, self._to_head, index)
+        head.framing = framing
+        head.length = self._rest
+        self.head = head
         self._in_head = False
-        self._rest = head.length
-        self._sink.on_response(head)
-        if head.framing is Framing.NONE:
-            # llhttp does not know that a response to HEAD has no body: this message ends here, for us and for it.
+        sink.on_response(head)
+        if framing is NONE:
+            # llhttp does not know that an answer to HEAD has no body: the message ends here, for us and for it.
             self._parser = httptools.HttpResponseParser(self)
             self._end()
 
@@ -315,12 +334,12 @@ class ResponseParser(_Collector):
             return
         if self._rest:
             self._rest -= len(data)
-        self._sink.on_response_body(data)
+        self.sink.on_response_body(data)  # type: ignore[union-attr]
 
     def on_message_complete(self) -> None:
         if self._done:
             return
-        head = self._head
+        head = self.head
         if head is None or head.status < 200:
             self._head_size = 0
             return  # informational: the one that counts follows; or 101, where HttpParserUpgrade follows

@@ -22,7 +22,8 @@ def bucket_of(seconds: float) -> int:
     """Index of the bucket (edge(i-1), edge(i)] that holds a duration."""
     if seconds <= _MIN:
         return 0
-    return min(ceil(log(seconds) * _SCALE + _OFFSET - 1e-9), BUCKETS - 1)
+    index = ceil(log(seconds) * _SCALE + _OFFSET - 1e-9)
+    return index if index < BUCKETS else BUCKETS - 1
 
 
 def edge(index: int) -> float:
@@ -63,10 +64,12 @@ class VersionCounter:
         self._changed = True
         codes = self.codes
         codes[code] = codes.get(code, 0) + 1
-        self.duration[bucket_of(duration)] += 1
+        bucket = bucket_of(duration)
+        self.duration[bucket] += 1
         self.duration_sum += duration
         if first_byte >= 0.0:
-            self.first_byte[bucket_of(first_byte)] += 1
+            # A small answer comes in one read: its first and last byte have the same time, to the bit.
+            self.first_byte[bucket if first_byte == duration else bucket_of(first_byte)] += 1
             self.first_byte_sum += first_byte
 
     def touch(self) -> None:
