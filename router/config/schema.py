@@ -1,7 +1,7 @@
 """The YAML as frozen models: what a person wants, checked as far as one file can say.
 
 Floor 3. What needs two places at once (a version that is not defined, two deployments with one match) is
-checked here too, so that `loader` can report everything wrong in one go.
+left to `checks`, which also works where a part of the file is wrong: everything is reported in one go.
 """
 
 import re
@@ -10,21 +10,26 @@ from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
-    BeforeValidator,
     Discriminator,
     Field,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
     field_validator,
     model_validator,
 )
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, core_schema
 
 from router.pairs.settings import PairSettings
 from router.patterns import BlueGreenPattern, CanaryPattern, ShadowPattern
+from router.patterns.plan import Match
 from router.rollout.steps import Ramp, Switch
 from router.spec import Duration, Size, Spec
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 _METHOD = re.compile(r"[A-Z]{1,20}")
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_HOST = re.compile(r"(?!.*\.\.)[^\s:/*@.][^\s:/*@]{0,252}|\[[0-9A-Fa-f:.]+\]")
 _LOOPBACK = ("127.", "localhost", "[::1]")
 
 
@@ -82,6 +87,20 @@ def _listeners(value: Any) -> Any:
     return [{"address": item} if isinstance(item, str) else item for item in items]
 
 
+class _AddressOrMany:
+    """Annotation for `listen`: an address, a mapping, or a list of either."""
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_before_validator_function(_listeners, handler(source))
+
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        many = handler(schema)
+        one = [{"type": "string"}, many["items"]]
+        return {"anyOf": [*one, {**many, "items": {"anyOf": one}}]}
+
+
 class AdminToken(Spec):
     """Who may call the admin API: viewers read, operators act."""
 
@@ -126,6 +145,14 @@ class PairLogSpec(Spec):
     keep: Duration = 7 * 86400.0
 
 
+def _is_host(name: str) -> bool:
+    """Whether the name can be written as labels of a domain, each of at most 63 characters."""
+    try:
+        return bool(name.encode("idna"))
+    except UnicodeError:
+        return False
+
+
 class MatchSpec(Spec):
     """`match`: which requests belong to a deployment; all that is given must hold."""
 
@@ -151,6 +178,13 @@ class MatchSpec(Spec):
             raise ValueError("a path is matched without query and fragment")
         return path
 
+    @field_validator("host")
+    @classmethod
+    def _host(cls, host: str | None) -> str | None:
+        if host is not None and not (_HOST.fullmatch(host) and _is_host(host)):
+            raise ValueError("a host is one name or address without port, such as models.example.com")
+        return host
+
     @field_validator("methods")
     @classmethod
     def _methods(cls, methods: tuple[str, ...]) -> tuple[str, ...]:
@@ -165,6 +199,8 @@ class MatchSpec(Spec):
         for name in headers:
             if not _TOKEN.fullmatch(name):
                 raise ValueError(f"{name!r} is no header name")
+        if len({name.lower() for name in headers}) < len(headers):
+            raise ValueError("header names do not differ by case alone: one of them stands here twice")
         return headers
 
     @model_validator(mode="after")
@@ -172,6 +208,11 @@ class MatchSpec(Spec):
         if self.path is None and self.host is None and not self.methods and not self.headers:
             raise ValueError("a match needs at least one of path, host, methods and headers")
         return self
+
+    def compile(self) -> Match:
+        """What `patterns.matching` looks requests up by."""
+        headers = sorted((name.lower(), value) for name, value in self.headers.items())
+        return Match((self.host or "").lower(), self.path or "", tuple(sorted(self.methods)), tuple(headers))
 
 
 class HealthSpec(Spec):
@@ -252,7 +293,7 @@ class DeploymentSpec(Spec):
 class Config(Spec):
     """The whole file."""
 
-    listen: Annotated[tuple[ListenSpec, ...], BeforeValidator(_listeners)] = (
+    listen: Annotated[tuple[ListenSpec, ...], Field(min_length=1), _AddressOrMany()] = (
         ListenSpec(address="127.0.0.1:8080"),
     )
     workers: Annotated[int, Field(ge=1, le=256)] | Literal["auto"] = "auto"

@@ -1,8 +1,8 @@
 """Blue-green: one colour answers, the other stands ready; traffic moves over at once or in steps."""
 
-from typing import Literal
+from typing import ClassVar, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from router.patterns.assignment import salt_of
 from router.patterns.plan import Exposure, Force, Plan
@@ -21,17 +21,13 @@ class Preview(Spec):
 class BlueGreenPattern(Spec):
     """The routing half of `rollout: {pattern: blue_green, …}`; its ramp is `rollout.steps.Switch`."""
 
+    version_keys: ClassVar[tuple[str, ...]] = ("blue", "green")
+
     pattern: Literal["blue_green"]
     blue: str
     green: str
     live: Colour = "blue"
     preview: Preview | None = None
-
-    @model_validator(mode="after")
-    def _two_versions(self) -> "BlueGreenPattern":
-        if self.blue == self.green:
-            raise ValueError(f"blue and green are both {self.blue!r}: name two versions")
-        return self
 
     @property
     def trusted(self) -> str:
@@ -44,10 +40,6 @@ class BlueGreenPattern(Spec):
 
     def version_of(self, colour: Colour) -> str:
         return self.blue if colour == "blue" else self.green
-
-    def references(self) -> dict[str, str]:
-        """Versions named, by where: path in the YAML -> version."""
-        return {"blue": self.blue, "green": self.green}
 
     def plan(self, deployment: str, exposure: Exposure) -> Plan:
         """The colour that is not trusted answers `exposure.share`, and previews while it is not all."""

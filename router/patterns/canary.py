@@ -1,6 +1,6 @@
 """Canary: a growing share of requests is answered by the candidate; copies may go to the other side."""
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field, model_validator
 
@@ -38,18 +38,14 @@ class ForceHeader(Spec):
 class CanaryPattern(Spec):
     """The routing half of `rollout: {pattern: canary, …}`; its ramp is `rollout.steps.Ramp`."""
 
+    version_keys: ClassVar[tuple[str, ...]] = ("stable", "candidate")
+
     pattern: Literal["canary"]
     stable: str
     candidate: str
     sticky: StickySource | Literal["client_ip"] | None = None
     force: ForceHeader | None = None
     fallback: bool = True
-
-    @model_validator(mode="after")
-    def _two_versions(self) -> "CanaryPattern":
-        if self.stable == self.candidate:
-            raise ValueError(f"stable and candidate are both {self.stable!r}: name two versions")
-        return self
 
     @property
     def trusted(self) -> str:
@@ -59,10 +55,6 @@ class CanaryPattern(Spec):
     def other(self, trusted: str) -> str:
         """The version on trial."""
         return self.candidate
-
-    def references(self) -> dict[str, str]:
-        """Versions named, by where: path in the YAML -> version."""
-        return {"stable": self.stable, "candidate": self.candidate}
 
     def plan(self, deployment: str, exposure: Exposure) -> Plan:
         """The candidate answers `exposure.share`; `exposure.mirror` of all requests are copied to the side

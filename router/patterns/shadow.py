@@ -1,6 +1,6 @@
 """Shadow: one version answers, others get copies of a sample; what they answer is only recorded."""
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
@@ -14,6 +14,8 @@ COPY_MAX_BODY = 1 << 20
 
 class ShadowPattern(Spec):
     """`rollout: {pattern: shadow, …}`."""
+
+    version_keys: ClassVar[tuple[str, ...]] = ("primary", "shadows")
 
     pattern: Literal["shadow"]
     primary: str
@@ -32,10 +34,6 @@ class ShadowPattern(Spec):
     def other(self, trusted: str) -> str:
         """The version a rollout would bring in; none for shadows, which never answer."""
         return ""
-
-    def references(self) -> dict[str, str]:
-        """Versions named, by where: path in the YAML -> version."""
-        return {"primary": self.primary} | {f"shadows[{i}]": name for i, name in enumerate(self.shadows)}
 
     def plan(self, deployment: str, exposure: Exposure) -> Plan:
         """`exposure.mirror` is the part of requests that is copied now."""

@@ -10,3 +10,6 @@ from router.spec import OneKey
 
 Comparator = Annotated[JsonComparator | BytesComparator, Discriminator("kind"), OneKey()]
 """One comparator, written `{kind: {settings}}`."""
+
+PLANNED = ("label", "text", "score")
+"""Kinds that come later; asking for one is refused with "not supported yet"."""

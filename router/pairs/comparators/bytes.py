@@ -2,10 +2,14 @@
 
 from typing import Literal
 
-from router.spec import Spec
+from router.pairs.comparators.base import ComparatorSpec, Comparison, mismatch
+from router.pairs.content import Content
 
 
-class BytesComparator(Spec):
-    """`{bytes: {}}`."""
+class BytesComparator(ComparatorSpec):
+    """`{bytes: {}}`: bodies match when they hold the same bytes, a content coding removed."""
 
     kind: Literal["bytes"] = "bytes"
+
+    def compare_contents(self, primary: Content, shadow: Content) -> Comparison:
+        return mismatch("body", f"{len(primary.data)} bytes", f"{len(shadow.data)} bytes")

@@ -1,10 +1,27 @@
 """Compares JSON bodies field by field."""
 
-from typing import Literal
+from functools import cached_property
+from typing import Any, Literal
 
 from pydantic import Field
 
+from router.pairs.comparators.base import ComparatorSpec, Comparison, mismatch
+from router.pairs.comparators.walk import Rules, Walk
+from router.pairs.content import ABSENT, Content
+from router.pairs.pointer import Pointer, split
 from router.spec import Spec
+
+# Two healthy servers differ in these members of their answers; they say nothing about the model.
+_V2_NOISE = ("/id", "/model_name", "/model_version", "/parameters")
+_OPENAI_NOISE = (
+    "/id",
+    "/created",
+    "/model",
+    "/system_fingerprint",
+    "/usage/prompt_tokens_details",
+    "/timings",
+    "/service_tier",
+)
 
 
 class NumberTolerance(Spec):
@@ -14,9 +31,63 @@ class NumberTolerance(Spec):
     absolute: float = Field(1e-9, ge=0)
 
 
-class JsonComparator(Spec):
-    """`{json: {ignore: [pointers], numbers: {relative, absolute}}}`."""
+class JsonComparator(ComparatorSpec):
+    """`{json: {ignore: [pointers], numbers: {relative, absolute}}}`.
+
+    What the Open Inference Protocol (V2) and the OpenAI API let differ between two healthy servers is ignored
+    in their answers besides `ignore`. V2 `outputs` are compared by name. NaN equals NaN, 1 equals 1.0, true
+    is no number. The score is the part of all compared values that match. A body that is no JSON matches only
+    the same bytes.
+    """
 
     kind: Literal["json"] = "json"
-    ignore: tuple[str, ...] = ()
+    ignore: tuple[Pointer, ...] = ()
     numbers: NumberTolerance = NumberTolerance()
+
+    def compare_contents(self, primary: Content, shadow: Content) -> Comparison:
+        left, right = primary.value, shadow.value
+        if left is ABSENT or right is ABSENT:
+            return mismatch("body", _describe(primary), _describe(shadow))
+        walk = Walk(self.numbers.relative, self.numbers.absolute)
+        if _is_v2(left) and _is_v2(right):
+            walk.answers_by_name(left, right, self._v2_rules)
+        else:
+            openai = _is_openai(left) and _is_openai(right)
+            walk.values(left, right, self._openai_rules if openai else self._rules)
+        return walk.comparison()
+
+    @cached_property
+    def _rules(self) -> Rules | None:
+        return Rules.compile(split(pointer) for pointer in self.ignore)
+
+    @cached_property
+    def _v2_rules(self) -> Rules | None:
+        return Rules.compile(split(pointer) for pointer in (*self.ignore, *_V2_NOISE))
+
+    @cached_property
+    def _openai_rules(self) -> Rules | None:
+        return Rules.compile(split(pointer) for pointer in (*self.ignore, *_OPENAI_NOISE))
+
+
+def _is_v2(value: Any) -> bool:
+    """An answer whose `outputs` is a list of tensors with distinct names."""
+    if not isinstance(value, dict):
+        return False
+    outputs = value.get("outputs")
+    if not isinstance(outputs, list) or not outputs:
+        return False
+    names = {output.get("name") for output in outputs if isinstance(output, dict) and _named(output)}
+    return len(names) == len(outputs)
+
+
+def _named(output: dict[str, Any]) -> bool:
+    return isinstance(output.get("name"), str)
+
+
+def _is_openai(value: Any) -> bool:
+    return isinstance(value, dict) and ("choices" in value or isinstance(value.get("object"), str))
+
+
+def _describe(content: Content) -> str:
+    kind = "JSON" if content.value is not ABSENT else "no JSON" if content.data else "no body"
+    return f"{kind}, {len(content.data)} bytes"

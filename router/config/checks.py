@@ -1,0 +1,150 @@
+"""What no single key can say: names that must exist, things that must differ.
+
+Floor 3. Works on the values as they were read, before and beside the schema, and passes over what has not
+the right shape (the schema says so): a misspelt key in one place hides no unknown version in another.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import Any, get_args
+
+from pydantic import ValidationError
+
+from router.config.explain import nearest
+from router.config.places import Steps
+from router.config.schema import AdminSpec, Config, MatchSpec
+from router.config.source import Source
+from router.errors import Problem
+from router.patterns import PATTERNS
+from router.patterns.matching import ties
+
+_WILDCARDS = ("0.0.0.0", "[::]")
+
+
+def check(source: Source, exists: Callable[[str], bool]) -> list[Problem]:
+    """All mistakes that take two places to see. `exists` says whether a file is there."""
+    problems = [*_versions(source), *_matches(source), *_addresses(source)]
+    return [*problems, *_certificates(source, exists), *_tokens(source)]
+
+
+def _entries(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _items(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
+def _versions(source: Source) -> Iterator[Problem]:
+    for name, deployment in _entries(source.values.get("deployments")).items():
+        steps = ("deployments", name)
+        versions = _entries(_entries(deployment).get("versions"))
+        if isinstance(deployment, dict) and deployment.get("rollout") is None:
+            if len(versions) > 1:
+                rule = f"without a rollout there is one version; here are {', '.join(versions)}"
+                fix = "add a rollout, or remove all versions but one"
+                yield source.problem((*steps, "versions"), rule, fix=fix)
+        elif versions:
+            yield from _references(source, steps, list(versions))
+
+
+def _references(source: Source, deployment: Steps, versions: list[str]) -> Iterator[Problem]:
+    seen: dict[str, Steps] = {}
+    for steps, name in _named_versions(source, (*deployment, "rollout")):
+        if name not in versions:
+            yield source.problem(steps, "no such version", f"`{name}`", nearest(name, versions))
+        elif name in seen:
+            rule = f"`{seen[name][-1]}` names this version already; a version has one part in a rollout"
+            if isinstance(seen[name][-1], int):
+                rule = "this version stands in the list already"
+            yield source.problem(steps, rule, f"`{name}`")
+        seen.setdefault(name, steps)
+
+
+def _named_versions(source: Source, rollout: Steps) -> Iterator[tuple[Steps, str]]:
+    """Every place in a rollout that names a version."""
+    settings = _entries(source.value(rollout))
+    for pattern in PATTERNS:
+        if settings.get("pattern") not in get_args(pattern.model_fields["pattern"].annotation):
+            continue
+        for key in pattern.version_keys:
+            value = settings.get(key)
+            if isinstance(value, str):
+                yield (*rollout, key), value
+            for index, item in enumerate(_items(value)):
+                if isinstance(item, str):
+                    yield (*rollout, key, index), item
+
+
+def _matches(source: Source) -> Iterator[Problem]:
+    places: list[Steps] = []
+    matches = []
+    for name, deployment in _entries(source.values.get("deployments")).items():
+        try:
+            match = MatchSpec.model_validate(_entries(deployment).get("match"))
+        except ValidationError:
+            continue
+        places.append(("deployments", name, "match"))
+        matches.append(match.compile())
+    for first, second in ties(matches):
+        other = places[first]
+        rule = (
+            f"claims the same requests as `{other[1]}` ({source.place(other)}), and neither is more specific"
+        )
+        fix = "give one of them a host, a longer path, methods or headers that tell them apart"
+        yield source.problem(places[second], rule, fix=fix)
+
+
+def _listeners(source: Source) -> list[tuple[Steps, Any]]:
+    """Every entry of `listen` with its place; `listen` itself where it is not a list."""
+    listen = source.values.get("listen")
+    if isinstance(listen, list):
+        return [(("listen", index), item) for index, item in enumerate(listen)]
+    return [(("listen",), listen)]
+
+
+def _addresses(source: Source) -> Iterator[Problem]:
+    default = Config.model_fields["listen"].default[0].address
+    taken: list[tuple[str, str]] = []
+    for steps, item in _listeners(source):
+        address = item.get("address") if isinstance(item, dict) else default if item is None else item
+        if isinstance(address, str):
+            for other, _ in taken:
+                if _clash(address, other):
+                    yield source.problem(steps, "another listener has this address", f"`{address}`")
+                    break
+            taken.append((address, "listen"))
+    admin = _entries(source.values.get("admin")).get("listen", AdminSpec.model_fields["listen"].default)
+    if isinstance(admin, str) and any(_clash(admin, other) for other, _ in taken):
+        given = ("admin", "listen") in source.places
+        rule = "the admin API and the data plane need addresses of their own"
+        yield source.problem(("admin", "listen") if given else ("listen",), rule, f"`{admin}`")
+
+
+def _clash(one: str, other: str) -> bool:
+    """Whether two addresses cannot both be bound: the same port on the same host, or on all of its family."""
+    (host, _, port), (other_host, _, other_port) = one.rpartition(":"), other.rpartition(":")
+    if port != other_port or port == "0":
+        return False
+    same_family = (host[:1] == "[") == (other_host[:1] == "[")
+    return host == other_host or (same_family and (host in _WILDCARDS or other_host in _WILDCARDS))
+
+
+def _certificates(source: Source, exists: Callable[[str], bool]) -> Iterator[Problem]:
+    for steps, item in _listeners(source):
+        for key, file in _entries(_entries(item).get("tls")).items():
+            if key in ("cert", "key") and isinstance(file, str) and not exists(file):
+                yield source.problem((*steps, "tls", key), "no such file", f"`{file}`")
+
+
+def _tokens(source: Source) -> Iterator[Problem]:
+    seen: set[tuple[str, str]] = set()
+    for index, item in enumerate(_items(_entries(source.values.get("admin")).get("tokens"))):
+        for key in ("name", "token"):
+            value = _entries(item).get(key)
+            if not isinstance(value, str):
+                continue
+            if (key, value) in seen:
+                rule = f"two tokens have the same {'name' if key == 'name' else 'value'}"
+                found = f"`{value}`" if key == "name" else ""
+                yield source.problem(("admin", "tokens", index, key), rule, found)
+            seen.add((key, value))

@@ -1,0 +1,67 @@
+"""Files to configuration: all of it right, or everything that is wrong with it at once. Floor 3."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from router.config.checks import check
+from router.config.explain import explain
+from router.config.schema import Config
+from router.config.source import Source, read
+from router.config.watch import watch
+from router.errors import ConfigError, Problem
+
+__all__ = ["Loaded", "load", "mask", "watch"]
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A configuration that may be put in force.
+
+    `digest` is short and changes with the text of the files and the environment variables they name.
+    """
+
+    config: Config
+    digest: str
+    files: tuple[Path, ...]
+
+
+def load(path: Path, environ: Mapping[str, str]) -> Loaded:
+    """The configuration in a file, or in the *.yaml and *.yml of a directory, with `${NAME}` from `environ`.
+
+    Raises ConfigError with every problem found.
+    """
+    source = read(path, environ)
+    if not source.complete:
+        raise ConfigError(_in_order(source.problems))
+    config, problems = _validate(source)
+    problems = [*source.problems, *problems, *check(source, lambda file: Path(file).is_file())]
+    if config is None or problems:
+        raise ConfigError(_in_order(problems))
+    return Loaded(config, source.digest, source.files)
+
+
+def _validate(source: Source) -> tuple[Config | None, list[Problem]]:
+    try:
+        return Config.model_validate(source.values), []
+    except ValidationError as error:
+        return None, explain(error, source, Config.model_json_schema())
+
+
+def _in_order(problems: list[Problem]) -> list[Problem]:
+    """By file and line; of several about one place the first, for the others follow from it."""
+    places: dict[tuple[str, int, str], Problem] = {}
+    for problem in problems:
+        places.setdefault((problem.file, problem.line, problem.path), problem)
+    return sorted(places.values(), key=lambda problem: (problem.file, problem.line))
+
+
+def mask(config: Config) -> dict[str, Any]:
+    """The configuration in force as JSON-able data, defaults included and secrets masked."""
+    data = config.model_dump(mode="json")
+    for token in data["admin"]["tokens"]:
+        token["token"] = "***"
+    return data

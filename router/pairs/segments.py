@@ -1,0 +1,94 @@
+"""The files of one deployment's pair log: their names, their order, and their lines.
+
+    <pairs.path>/<deployment>/<utc start>-<seq>.jsonl        being written, or not packed yet
+    <pairs.path>/<deployment>/<utc start>-<seq>.jsonl.zst    packed
+
+Names sort in the order of writing. Packing is atomic: both files exist for a moment, never a part of one.
+"""
+
+import io
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+import zstandard
+
+PLAIN = ".jsonl"
+PACKED = ".jsonl.zst"
+_BLOCK = 1 << 18
+
+
+def deployments(path: Path) -> list[Path]:
+    """The directories of the deployments that have a pair log under this root, by name."""
+    try:
+        return sorted(child for child in path.iterdir() if child.is_dir() and not child.name.startswith("."))
+    except FileNotFoundError:
+        return []
+
+
+def segments(directory: Path) -> list[Path]:
+    """The segments of a deployment, oldest first, each once; none when there is no such directory."""
+    try:
+        names = os.listdir(directory)
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    found: dict[str, Path] = {}
+    for name in sorted(names):  # x.jsonl sorts before x.jsonl.zst, so the packed one wins
+        if not name.startswith(".") and name.endswith((PLAIN, PACKED)):
+            found[stem(name)] = directory / name
+    return [found[key] for key in sorted(found)]
+
+
+def stem(name: str) -> str:
+    """A segment's name without its suffixes."""
+    return name.removesuffix(".zst").removesuffix(PLAIN)
+
+
+def open_segment(path: Path) -> BinaryIO:
+    """Opens a segment for reading its plain lines; also when it is packed or removed at this moment.
+
+    A segment that is gone reads as an empty one.
+    """
+    for candidate in (path, path.with_name(stem(path.name) + PACKED)):
+        try:
+            file = candidate.open("rb")
+        except FileNotFoundError:
+            continue
+        if not candidate.name.endswith(PACKED):
+            return file
+        reader = zstandard.ZstdDecompressor().stream_reader(file, read_across_frames=True, closefd=True)
+        return io.BufferedReader(reader, _BLOCK)
+    return io.BytesIO()
+
+
+def lines(path: Path) -> Iterator[bytes]:
+    """The whole lines of a segment in order; a torn last line is left out, and so is all from the
+    block with a damage on."""
+    with open_segment(path) as file:
+        try:
+            for line in file:
+                if line.endswith(b"\n"):
+                    yield line
+        except zstandard.ZstdError:
+            return
+
+
+def lines_backwards(path: Path) -> Iterator[bytes]:
+    """The whole lines of a plain segment, last first. Holds one block and one line."""
+    with path.open("rb") as file:
+        position = file.seek(0, os.SEEK_END)
+        rest = b""
+        torn = True  # what follows the last newline
+        while position > 0:
+            step = min(_BLOCK, position)
+            position -= step
+            file.seek(position)
+            first, *others = (file.read(step) + rest).split(b"\n")
+            for line in reversed(others):
+                if not torn:
+                    yield line + b"\n"
+                torn = False
+            rest = first
+        if not torn and rest:
+            yield rest + b"\n"

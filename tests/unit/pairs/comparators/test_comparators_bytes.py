@@ -1,0 +1,11 @@
+from router.pairs.comparators.base import Answer
+from router.pairs.comparators.bytes import BytesComparator
+from router.pairs.content import open_message
+from tests.support.captures import message
+
+
+def test_one_byte_decides_and_no_content_gets_out() -> None:
+    one, two = (Answer(200, open_message(message(body))) for body in (b'{"a": 1}', b'{"a":1}'))
+    comparison = BytesComparator().compare(one, two)
+    assert comparison.verdict == "mismatch"
+    assert [(d.at, d.primary, d.shadow) for d in comparison.differences] == [("body", "8 bytes", "7 bytes")]

@@ -1,0 +1,55 @@
+import tempfile
+from pathlib import Path
+
+import zstandard
+from hypothesis import given
+from hypothesis import strategies as st
+
+from router.pairs.segments import deployments, lines, lines_backwards, segments
+
+
+def test_each_segment_once_in_order_and_nothing_else(tmp_path: Path) -> None:
+    for name in ("b.jsonl", "a.jsonl.zst", "a.jsonl", ".a.jsonl.zst.7", "notes.txt", "c.jsonl.zst"):
+        (tmp_path / name).touch()
+    assert [path.name for path in segments(tmp_path)] == ["a.jsonl.zst", "b.jsonl", "c.jsonl.zst"]
+
+
+def test_no_directory_no_segments(tmp_path: Path) -> None:
+    assert segments(tmp_path / "absent") == []
+    assert deployments(tmp_path / "absent") == []
+    (tmp_path / "file").touch()
+    assert segments(tmp_path / "file") == []
+
+
+def test_the_spool_is_no_deployment(tmp_path: Path) -> None:
+    (tmp_path / ".spool").mkdir()
+    (tmp_path / "loan").mkdir()
+    assert deployments(tmp_path) == [tmp_path / "loan"]
+
+
+def test_a_segment_that_is_gone_reads_empty(tmp_path: Path) -> None:
+    assert list(lines(tmp_path / "a.jsonl")) == []
+
+
+def test_a_damaged_packed_segment_ends_shortly_before_the_damage(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl.zst"
+    whole = [b"%d\n" % number for number in range(200_000)]
+    path.write_bytes(zstandard.compress(b"".join(whole)) + b"rubbish")
+    found = list(lines(path))
+    assert len(found) > 100_000
+    assert found == whole[: len(found)]
+    path.write_bytes(b"rubbish")
+    assert list(lines(path)) == []
+
+
+@given(
+    st.lists(st.integers(0, 700_000), max_size=5),
+    st.binary(max_size=5).filter(lambda tail: b"\n" not in tail),
+)
+def test_backwards_is_forwards_reversed(sizes: list[int], tail: bytes) -> None:
+    with tempfile.TemporaryDirectory() as directory:
+        file = Path(directory) / "a.jsonl"
+        file.write_bytes(b"".join(b"%d" % size + b"x" * size + b"\n" for size in sizes) + tail)
+        forwards = list(lines(file))
+        assert len(forwards) == len(sizes)
+        assert list(lines_backwards(file)) == forwards[::-1]
