@@ -7,6 +7,8 @@ behind it wait here parsed, and nothing more is read, so that what waits is boun
 from __future__ import annotations
 
 import asyncio
+import socket
+import struct
 from collections import deque
 from time import monotonic
 from typing import TYPE_CHECKING, cast
@@ -149,11 +151,14 @@ class Downstream(asyncio.Protocol):
 
     def break_off(self, *, hard: bool) -> None:
         """Ends the connection so that the client can tell its answer is not whole; `hard`: only a reset says so."""
-        if self._transport is not None:
-            if hard:
-                self._transport.abort()
-            else:
-                self._transport.close()
+        transport = self._transport
+        if transport is None:
+            return
+        if hard:
+            _reset_on_close(transport)
+            transport.abort()
+        else:
+            transport.close()
 
     def close_if_idle(self) -> None:
         """The whole router stops: a connection between two requests goes."""
@@ -185,6 +190,8 @@ class Downstream(asyncio.Protocol):
             self._malformed = error
             if self._exchange is None:
                 self._next()
+            elif not self._queue:
+                self._exchange.client_malformed(error)
             return
         if self._exchange is not None:
             self._exchange.start()
@@ -310,3 +317,10 @@ class Downstream(asyncio.Protocol):
         self._holds &= ~reasons
         if not self._holds and self._transport is not None:
             self._transport.resume_reading()
+
+
+def _reset_on_close(transport: asyncio.Transport) -> None:
+    """Lets the kernel say "aborted" (RST) instead of "that was all" (FIN)."""
+    sock = transport.get_extra_info("socket")
+    if sock is not None:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))

@@ -22,7 +22,7 @@ from router.dataplane.faults import Fault, render
 from router.dataplane.mirror import Mirroring
 from router.dataplane.routes import Route, Version, choose
 from router.dataplane.timers import NEVER
-from router.http1.framing import CHUNKED, LAST_CHUNK, UNTIL_CLOSE, chunk, unchunk
+from router.http1.framing import CHUNKED, LAST_CHUNK, UNTIL_CLOSE, Malformed, chunk, unchunk
 from router.http1.head import RequestHead, ResponseHead, compose_request, response_lines
 
 if TYPE_CHECKING:
@@ -257,6 +257,16 @@ class Exchange:
         if self._state is not DONE:
             self._drop_upstream()
             self._finish(CLIENT_GONE, "client_gone", keep=False)
+
+    def client_malformed(self, error: Malformed) -> None:
+        """What the client sent after the head is no body. A request that is whole is not concerned."""
+        if self._request_whole or self._state is DONE:
+            return
+        self._drop_upstream()
+        if self._state is ANSWERING:
+            self._truncate(Fault.BAD_REQUEST)
+        else:
+            self._refuse(Fault.BAD_REQUEST, str(error))
 
     def client_resumed(self) -> None:
         """The client took what was written: the upstream may go on."""
