@@ -12,7 +12,10 @@ from typing import cast
 import uvloop
 
 BODY = b'{"model_name":"loan","outputs":[{"name":"approved","datatype":"FP32","shape":[1],"data":[0.8731]}]}'
-ANSWER = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n%b" % (len(BODY), BODY)
+ANSWER = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n%b" % (
+    len(BODY),
+    BODY,
+)
 
 
 class RawModel(asyncio.Protocol):

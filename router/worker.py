@@ -10,16 +10,17 @@ controller finds it by its rescue socket, gets the listening sockets, and speaks
 import argparse
 import asyncio
 import gc
+import logging
 import os
 import signal
 import socket
 import ssl
-import sys
 from collections.abc import Coroutine
 from contextlib import suppress
 
 import uvloop
 
+from router import logs
 from router.channel import (
     Applied,
     Drain,
@@ -38,6 +39,8 @@ from router.patterns.plan import decode_snapshot
 TALLY_EVERY = 0.25
 DRAIN_GRACE = 30.0
 
+_log = logging.getLogger(__name__)
+
 
 class Worker:
     """The parts of one worker process and the frames that move them."""
@@ -55,8 +58,7 @@ class Worker:
 
     async def run(self, channel: socket.socket) -> None:
         """Until drained."""
-        for number in (signal.SIGTERM,):
-            self._loop.add_signal_handler(number, self._drain, Drain(DRAIN_GRACE, close_idle=True))
+        self._loop.add_signal_handler(signal.SIGTERM, self._on_sigterm)
         self._loop.add_signal_handler(signal.SIGINT, lambda: None)  # Ctrl-C is the controller's to answer
         _, self._controller = await self._loop.create_connection(
             lambda: Link(self._on_frame, self._on_controller_lost), sock=channel
@@ -80,6 +82,7 @@ class Worker:
 
     def _begin(self, start: Start) -> None:
         self._start = start
+        logs.configure(f"worker-{start.index}")
         self._engine = engine = Engine(self._loop, start.recorder)
         engine.recorder.start()
         self._sockets = [socket.socket(fileno=listener.fd) for listener in start.listeners]
@@ -116,6 +119,8 @@ class Worker:
     def _on_controller_lost(self, link: Link) -> None:
         if self._controller is link:
             self._controller = None
+        if self._start is None:
+            self._done.set()  # without Start there is nothing to serve, and no rescue socket to be found by
 
     async def _await_rescue(self, path: str) -> None:
         """Answers a new controller with who we are and our listening sockets; then it is our controller."""
@@ -145,8 +150,17 @@ class Worker:
         self._controller = link
         self._engine.retell()
 
+    def _on_sigterm(self) -> None:
+        """A signal to the whole group is the controller's to answer, in order; an orphan answers it itself."""
+        if self._controller is None:
+            self._drain(Drain(DRAIN_GRACE, close_idle=True))
+        else:
+            _log.info("SIGTERM ignored: the controller says when a worker drains (kill -9 replaces it)")
+
     def _drain(self, drain: Drain) -> None:
         if self._draining is None:
+            for sock in self._sockets:
+                sock.close()  # the engine listens on duplicates, and closes those now
             self._draining = self._loop.create_task(self._drain_and_leave(drain))
         elif drain.close_idle and self._engine is not None:
             self._engine.close_idle()
@@ -171,7 +185,7 @@ class Worker:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             # Half a worker is worse than none: the controller replaces it.
-            print(f"router.worker: {error!r}", file=sys.stderr, flush=True)
+            _log.critical("a task of this worker failed", exc_info=error)
             os._exit(70)
 
 

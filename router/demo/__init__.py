@@ -1,0 +1,1 @@
+"""The demo: two versions of a small real classifier, visible traffic, the router between. Floor 5."""

@@ -19,4 +19,4 @@ def bucket(salt: bytes, key: bytes) -> int:
 
     A 64-bit digest leaves a bias below 10^-15 in the modulus.
     """
-    return int.from_bytes(blake2b(key, digest_size=8, key=salt).digest(), "big") % SHARE_PARTS
+    return int.from_bytes(blake2b(key, digest_size=8, salt=salt).digest(), "big") % SHARE_PARTS

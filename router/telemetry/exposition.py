@@ -184,14 +184,14 @@ class Exposition:
 def cumulative(histogram: Histogram) -> list[tuple[str, float]]:
     """Counts at or below each of EDGES and in all, as (le, count).
 
-    `le` has nine digits: nothing that was observed lies between it and the edge itself.
+    `le` is printed with twelve digits, finer than the tolerance with which observations find their bucket.
     """
     result, seen = [], 0
     pending = sorted(histogram.counts.items(), reverse=True)
     for index in EDGES:
         while pending and pending[-1][0] <= index:
             seen += pending.pop()[1]
-        result.append((f"{edge(index):.9g}", float(seen)))
+        result.append((f"{edge(index):.12g}", float(seen)))
     return [*result, ("+Inf", float(sum(histogram.counts.values())))]
 
 

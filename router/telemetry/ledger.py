@@ -60,7 +60,11 @@ class PairTotals:
 
 @dataclass(frozen=True, slots=True)
 class VersionSummary:
-    """The numbers a person wants to see of one version; times in seconds, None without observations."""
+    """The numbers a person wants to see of one version; times in seconds, None without observations.
+
+    `agreement` is with the versions that answered while this one got copies. How often a version disagrees
+    with itself (noise) is no part of it: that is in `Ledger.pairs`, with the version on both sides.
+    """
 
     requests: int
     errors: int
@@ -98,15 +102,7 @@ class Ledger:
 
     def series(self) -> dict[SeriesKey, SeriesTotals]:
         """Totals per (deployment, version, role)."""
-        merged = _Worker.merged((self._base, *self._workers.values())).series
-        in_flight: dict[SeriesKey, int] = {}
-        for worker in self._workers.values():
-            for key, tally in worker.series.items():
-                in_flight[key] = in_flight.get(key, 0) + tally.in_flight
-        return {
-            key: SeriesTotals(tally.codes, tally.duration, tally.first_byte, in_flight.get(key, 0))
-            for key, tally in merged.items()
-        }
+        return self._totals(self._base, list(self._workers.values()))
 
     def events(self) -> dict[tuple[str, ...], int]:
         """The rare counters, by metric name and label values."""
@@ -127,10 +123,22 @@ class Ledger:
 
     def summary(self, deployment: str) -> dict[str, VersionSummary]:
         """The numbers of each version that was ever counted, for people."""
-        series = {key: totals for key, totals in self.series().items() if key[0] == deployment}
+        # Picked before they are merged: merging all histograms would take long with many deployments.
+        base, *workers = (each.of(deployment) for each in (self._base, *self._workers.values()))
+        series = self._totals(base, workers)
         pairs = {key: totals for key, totals in self.pairs().items() if key[0] == deployment}
         versions = {key[1] for key in series} | {key[2] for key in pairs}
         return {version: _summarize(version, series, pairs) for version in sorted(versions)}
+
+    def _totals(self, base: "_Worker", workers: "list[_Worker]") -> dict[SeriesKey, SeriesTotals]:
+        in_flight: dict[SeriesKey, int] = {}
+        for worker in workers:
+            for key, tally in worker.series.items():
+                in_flight[key] = in_flight.get(key, 0) + tally.in_flight
+        return {
+            key: SeriesTotals(tally.codes, tally.duration, tally.first_byte, in_flight.get(key, 0))
+            for key, tally in _Worker.merged((base, *workers)).series.items()
+        }
 
     def _recorded(self) -> "_Recorder":
         return _Recorder.merged((self._recorder_base, *self._recorders.values()))
@@ -151,6 +159,12 @@ class _Worker:
             self.series[series.deployment, series.version, series.role] = series
         self.events.update(tally.events)
         self.ejected = tally.ejected
+
+    def of(self, deployment: str) -> "_Worker":
+        """The series of one deployment only."""
+        picked = _Worker()
+        picked.series = {key: tally for key, tally in self.series.items() if key[0] == deployment}
+        return picked
 
     @classmethod
     def merged(cls, workers: "Iterable[_Worker]") -> "_Worker":
@@ -220,8 +234,8 @@ def _summarize(
     by_role = {role: totals for (_, name, role), totals in series.items() if name == version}
     live, shadow = by_role.get("live", SeriesTotals()), by_role.get("shadow", SeriesTotals())
     verdicts: dict[str, int] = {}
-    for (_, _, name), totals in pairs.items():
-        if name == version:
+    for (_, primary, copied), totals in pairs.items():
+        if copied == version != primary:
             _add_counts(verdicts, totals.verdicts)
     return VersionSummary(
         requests=live.requests,

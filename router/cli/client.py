@@ -1,0 +1,120 @@
+"""How a command talks to a running router: the connection, the options all share, and what goes wrong."""
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import wraps
+from typing import Any
+from urllib.parse import quote
+
+import click
+import httpx
+from rich.console import Console
+
+DEFAULT_ADMIN = "http://127.0.0.1:8081"
+TIMEOUT = 10.0
+"""Seconds to wait for an answer; a rollback takes at most about one."""
+
+
+class Failed(click.ClickException):
+    """Refused or unreachable: one line on stderr and exit code 1."""
+
+    exit_code = 1
+
+    def show(self, file: Any = None) -> None:
+        click.echo(f"router: {self.message}", err=True)
+
+
+class Admin:
+    """The admin API of one router. Every call raises Failed with a line that names the URL."""
+
+    def __init__(self, url: str, token: str = "", transport: httpx.BaseTransport | None = None) -> None:
+        self._url = url.rstrip("/")
+        headers = {"authorization": f"Bearer {token}"} if token else {}
+        self._client = httpx.Client(headers=headers, timeout=TIMEOUT, transport=transport, trust_env=False)
+
+    def close(self) -> None:
+        self._client.close()
+
+    def get(self, path: str, **query: str | int) -> Any:
+        """The JSON at `/api/v1/PATH`."""
+        return self._call("GET", path, params=query)
+
+    def post(self, path: str, body: dict[str, Any] | None = None) -> Any:
+        """Acts, and returns the answer's JSON."""
+        return self._call("POST", path, json=body or {})
+
+    def _call(self, method: str, path: str, **options: Any) -> Any:
+        url = f"{self._url}/api/v1/{path}"
+        try:
+            answer = self._client.request(method, url, **options)
+        except (httpx.ConnectError, httpx.UnsupportedProtocol, httpx.InvalidURL) as error:
+            raise Failed(f"no router at {self._url}: {error} (--admin names another address)") from None
+        except httpx.HTTPError as error:
+            raise Failed(f"{method} {url}: {str(error) or type(error).__name__}") from None
+        if answer.is_error:
+            raise Failed(f"{method} {url}: {answer.status_code} {reason_of(answer)}")
+        try:
+            return answer.json()
+        except ValueError:
+            raise Failed(
+                f"{method} {url}: the answer is no JSON; is this a router's admin address?"
+            ) from None
+
+
+def reason_of(answer: httpx.Response) -> str:
+    """What a problem+json answer says, in one line; the plain reason where it is none."""
+    try:
+        problem = answer.json()
+    except ValueError:
+        return answer.reason_phrase
+    if not isinstance(problem, dict):
+        return answer.reason_phrase
+    reason = str(problem.get("detail") or problem.get("title") or answer.reason_phrase)
+    return " ".join(reason.split())
+
+
+def deployment_path(name: str, *rest: str) -> str:
+    """The API's path of a deployment, or of something below it."""
+    return "/".join(["deployments", quote(name, safe=""), *rest])
+
+
+class Session:
+    """What a command works with: the router it talks to, and how its answers are shown."""
+
+    def __init__(self, admin: Admin, as_json: bool) -> None:
+        self.admin = admin
+        self.as_json = as_json
+        self.console = Console(highlight=False)
+
+    def show(self, answer: Any, render: Callable[[Any], Any]) -> None:
+        """Prints the answer as JSON where asked for, else what `render` makes of it."""
+        if self.as_json:
+            click.echo(json.dumps(answer, indent=2))
+        else:
+            self.console.print(render(answer))
+
+
+@contextmanager
+def _session(url: str, token: str, as_json: bool) -> Iterator[Session]:
+    admin = Admin(url, token)
+    try:
+        yield Session(admin, as_json)
+    finally:
+        admin.close()
+
+
+def talks_to_router(command: Callable[..., None]) -> Callable[..., None]:
+    """Gives a command the options --admin, --token and --json, and a Session as its first argument."""
+
+    @click.option("--admin", "url", envvar="ROUTER_ADMIN_URL", show_envvar=True, default=DEFAULT_ADMIN,
+                  show_default=True, metavar="URL", help="Admin address of the router.")  # fmt: skip
+    @click.option("--token", envvar="ROUTER_ADMIN_TOKEN", show_envvar=True, default="", metavar="TOKEN",
+                  help="Token, where the router asks for one.")  # fmt: skip
+    @click.option("--json", "as_json", is_flag=True, help="Print the answer as JSON.")
+    @wraps(command)
+    def with_session(url: str, token: str, as_json: bool, **arguments: Any) -> None:
+        with _session(url, token, as_json) as session:
+            command(session, **arguments)
+
+    return with_session

@@ -1,0 +1,27 @@
+"""`router healthcheck`: asks /readyz. It runs every few seconds, so the standard library has to do."""
+
+from urllib.error import HTTPError, URLError
+from urllib.request import ProxyHandler, build_opener
+
+import click
+
+
+@click.command()
+@click.option("--admin", "url", envvar="ROUTER_ADMIN_URL", show_envvar=True, default="http://127.0.0.1:8081",
+              show_default=True, metavar="URL", help="Admin address of the router.")  # fmt: skip
+def healthcheck(url: str) -> None:
+    """Exit 0 when the router is ready, for containers.
+
+    \b
+      HEALTHCHECK CMD ["router", "healthcheck"]
+    """
+    target = f"{url.rstrip('/')}/readyz"
+    try:
+        with build_opener(ProxyHandler({})).open(target, timeout=2.0):
+            click.echo("ready")
+    except HTTPError as error:
+        click.echo(f"router: GET {target}: {error.code} {error.reason}", err=True)
+        raise SystemExit(1) from None
+    except (URLError, OSError, ValueError) as error:
+        click.echo(f"router: no router at {url}: {getattr(error, 'reason', error)}", err=True)
+        raise SystemExit(1) from None

@@ -1,0 +1,21 @@
+"""`router serve`."""
+
+from pathlib import Path
+
+import click
+
+from router.serve import serve as run
+
+
+@click.command()
+@click.argument("config", type=click.Path(path_type=Path))
+def serve(config: Path) -> None:
+    """Route traffic as CONFIG says, until stopped.
+
+    CONFIG is a file, or a directory of files that make one configuration. An edit takes effect within a second;
+    a wrong edit changes nothing and shows in `router status`. SIGTERM and Ctrl-C finish what is in flight.
+
+    \b
+      router serve router.yaml
+    """
+    run(config)

@@ -1,0 +1,119 @@
+"""Active health checks: asks each endpoint, on a schedule of its own, whether it is well.
+
+Floor 4. An endpoint is down after FAILURES failed checks in a row and up again after one that succeeds:
+leaving is slow so that one lost packet costs nothing, coming back is quick because a passive ejection or the
+next checks correct a mistake. An endpoint nobody has checked yet counts as up. Success is a status from 200
+to 299 within the timeout; the body is not read, redirects are not followed.
+"""
+
+import asyncio
+import logging
+import random
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+import httpx
+
+from router.config.schema import Config
+
+_log = logging.getLogger(__name__)
+
+FAILURES = 2
+"""Failed checks in a row that take an endpoint down."""
+
+_JITTER = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One endpoint and how it is checked; `every` and `timeout` in seconds. `path` follows the base URL."""
+
+    url: str
+    path: str
+    every: float
+    timeout: float
+
+
+def checks_of(config: Config) -> frozenset[Check]:
+    """All checks that a configuration asks for."""
+    return frozenset(
+        Check(url, version.health.path, version.health.every, version.health.timeout)
+        for deployment in config.deployments.values()
+        for version in deployment.versions.values()
+        if version.health is not None
+        for url in version.endpoints
+    )
+
+
+@dataclass(slots=True)
+class _Probe:
+    """A running check: failures in a row so far, and its task."""
+
+    failures: int
+    task: asyncio.Task[None]
+
+
+class Prober:
+    """Runs checks in `tasks`; calls `on_change` with all URLs that are down whenever that set changes."""
+
+    def __init__(self, tasks: asyncio.TaskGroup, on_change: Callable[[tuple[str, ...]], None]) -> None:
+        self._tasks = tasks
+        self._on_change = on_change
+        self._client = httpx.AsyncClient(
+            headers={"user-agent": "router-health"}, follow_redirects=False, trust_env=False
+        )
+        self._probes: dict[Check, _Probe] = {}
+        self._down: tuple[str, ...] = ()
+
+    def configure(self, checks: Iterable[Check]) -> None:
+        """Runs exactly these checks from now on. Those that run already go on undisturbed; a URL that is down
+        stays so until its new check succeeds."""
+        wanted = frozenset(checks)
+        for check in self._probes.keys() - wanted:
+            self._probes.pop(check).task.cancel()
+        for check in wanted - self._probes.keys():
+            failures = FAILURES if check.url in self._down else 0
+            self._probes[check] = _Probe(failures, self._tasks.create_task(self._run(check)))
+        self._tell()
+
+    async def close(self) -> None:
+        """Ends all checks."""
+        for probe in self._probes.values():
+            probe.task.cancel()
+        self._probes.clear()
+        await self._client.aclose()
+
+    async def _run(self, check: Check) -> None:
+        """Checks for ever; the first time soon, but not all endpoints in the same moment."""
+        await asyncio.sleep(random.uniform(0, _JITTER * check.every))
+        while True:
+            trouble = await self._trouble(check)
+            probe = self._probes[check]
+            probe.failures = probe.failures + 1 if trouble else 0
+            if probe.failures == FAILURES:
+                _log.warning("endpoint %s is down: %s", check.url, trouble)
+            self._tell()
+            await asyncio.sleep(check.every * random.uniform(1 - _JITTER, 1 + _JITTER))
+
+    async def _trouble(self, check: Check) -> str:
+        """What is wrong with the endpoint; empty when it is well."""
+        try:
+            async with (
+                asyncio.timeout(check.timeout),
+                self._client.stream("GET", check.url.rstrip("/") + check.path, timeout=None) as answer,
+            ):
+                return "" if answer.is_success else f"it answers {answer.status_code}"
+        except TimeoutError:
+            return f"no answer within {check.timeout:g} s"
+        except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError) as error:
+            return str(error) or type(error).__name__
+
+    def _tell(self) -> None:
+        """Reports what is down, if that is not what was reported last."""
+        down = sorted({check.url for check, probe in self._probes.items() if probe.failures >= FAILURES})
+        if tuple(down) == self._down:
+            return
+        for url in set(self._down) - set(down):
+            _log.info("endpoint %s is no longer down", url)
+        self._down = tuple(down)
+        self._on_change(self._down)

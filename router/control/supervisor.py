@@ -1,0 +1,316 @@
+"""Starts the workers and the recorder, watches them, replaces what dies, and brings snapshots into force.
+
+Floor 4. A worker slot owns its listening sockets for the life of the program; the processes in it come and
+go. Invariants: a worker that may be serving has the newest snapshot within CONFIRM seconds or is killed; no
+worker accepts before it has it; no connection is lost with the process that did not accept it.
+"""
+
+import asyncio
+import logging
+import secrets
+import socket
+import sys
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from router.channel import EndpointsDown, Publish, RecorderSettings, Start
+from router.config.schema import ListenSpec
+from router.control.adoption import Found, find_orphans
+from router.control.handles import Handle, RecorderHandle, WorkerHandle, WorkerState
+from router.control.listening import Slot, address_of, open_slots
+from router.control.processes import Child
+from router.control.runtime import RuntimeDirectory
+from router.telemetry.exposition import FleetFacts
+from router.telemetry.ledger import Ledger
+
+_log = logging.getLogger(__name__)
+
+CONFIRM = 1.0
+"""Seconds a worker has to confirm a snapshot."""
+
+HANDOVER = 600.0
+"""Seconds an orphan has to finish what is in flight after new workers took its sockets over."""
+
+_FLUSH = 10.0
+_STEADY = 10.0
+_LONGEST_PAUSE = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Commands:
+    """The command lines of the other processes, without `--channel` and what follows."""
+
+    worker: tuple[str, ...] = (sys.executable, "-m", "router.worker")
+    recorder: tuple[str, ...] = (sys.executable, "-m", "router.recorder")
+
+
+@dataclass(frozen=True, slots=True)
+class Confirmation:
+    """What became of a snapshot: of `live` workers, `confirmed` have it in force; the `replaced` ones did
+    not confirm in time, or died, and are gone. `live` is the sum of the two."""
+
+    live: int
+    confirmed: int
+    replaced: int
+
+
+@dataclass(slots=True)
+class Backoff:
+    """How long to wait before a process that ended is started again: not at all the first time, then ever
+    longer as long as it goes on dying young."""
+
+    young_deaths: int = 0
+
+    def after(self, lifetime: float) -> float:
+        """Seconds to wait, after a life of so many seconds."""
+        self.young_deaths = self.young_deaths + 1 if lifetime < _STEADY else 0
+        return min(0.1 * 2 ** (self.young_deaths - 2), _LONGEST_PAUSE) if self.young_deaths > 1 else 0.0
+
+
+@dataclass(slots=True)
+class _Desk:
+    """A worker slot: its number, its sockets and who sits there now, or sat there last."""
+
+    index: int
+    sockets: Slot
+    worker: WorkerHandle | None = None
+
+
+class Supervisor:
+    """The fleet. Its tasks run in `tasks`: if one of them fails, the group's owner learns of it.
+
+    Counts of all processes go to `ledger`.
+    """
+
+    def __init__(
+        self,
+        runtime: RuntimeDirectory,
+        ledger: Ledger,
+        tasks: asyncio.TaskGroup,
+        commands: Commands | None = None,
+    ) -> None:
+        self._runtime = runtime
+        self._ledger = ledger
+        self._tasks = tasks
+        self._commands = commands or Commands()
+        self._desks: list[_Desk] = []
+        self._orphans: list[WorkerHandle] = []
+        self._recorder: RecorderHandle | None = None
+        self._newest: Publish | None = None
+        self._down = EndpointsDown(())
+        self._settings: RecorderSettings | None = None
+        self._restarts: Counter[str] = Counter()
+        self._serving = asyncio.Event()
+        self._stopping = asyncio.Event()
+
+    async def start(self, listen: Sequence[ListenSpec], workers: int) -> None:
+        """Adopts the workers an earlier controller left, binds what is missing, starts the processes.
+
+        Raises RouterError when an address can't be bound. Returns before the workers serve: they do once
+        something is published (`serving` waits for it).
+        """
+        found = await find_orphans(self._runtime.workers())
+        slots = open_slots(listen, workers, [adopted for orphan in found for adopted in orphan.sockets])
+        self._desks = [_Desk(index, sockets) for index, sockets in enumerate(slots)]
+        for orphan in found:
+            await self._adopt(orphan)
+        self._tasks.create_task(self._keep("recorder", self._start_recorder))
+        for desk in self._desks:
+            self._tasks.create_task(self._keep("worker", partial(self._start_worker, desk)))
+
+    @property
+    def addresses(self) -> list[str]:
+        """Where the data plane listens, as bound: port 0 has become a number."""
+        sockets = self._desks[0].sockets if self._desks else []
+        return list(dict.fromkeys(address_of(found.socket) for found in sockets))
+
+    @property
+    def adopted_generation(self) -> int:
+        """The newest generation an orphan has in force; the next one published must be above it."""
+        return max((orphan.applied for orphan in self._orphans), default=0)
+
+    async def serving(self) -> None:
+        """Returns once every slot has had a worker with the newest snapshot in force."""
+        await self._serving.wait()
+
+    def all_serving(self) -> bool:
+        """Whether every slot has a worker now that serves and is going to stay."""
+        workers = [desk.worker for desk in self._desks if desk.worker is not None]
+        alive = [worker for worker in workers if not worker.ended.is_set()]
+        return [worker.state for worker in alive] == [WorkerState.SERVING] * len(self._desks)
+
+    async def publish(self, generation: int, snapshot: bytes) -> Confirmation:
+        """Brings a snapshot into force; returns when no worker can serve an older one any more.
+
+        That takes CONFIRM seconds at most and the death of those that were too slow. Calls may overlap: the
+        highest generation wins, and brings those below it to their end. Goes on when the caller is cancelled.
+        """
+        live = [worker for worker in self._workers() if worker.is_live(generation)]
+        if self._newest is None or generation > self._newest.generation:
+            self._newest = Publish(generation, snapshot)
+            for worker in self._workers():
+                worker.publish(self._newest, self._down)
+        settled = [self._tasks.create_task(_settle(worker, generation)) for worker in live]
+        confirmed = sum(await asyncio.shield(asyncio.gather(*settled)))
+        return Confirmation(len(live), confirmed, len(live) - confirmed)
+
+    def endpoints_down(self, urls: Iterable[str]) -> None:
+        """Tells every worker which endpoints fail their active check now: all of them, each time."""
+        self._down = EndpointsDown(tuple(urls))
+        for worker in self._workers():
+            worker.link.send(self._down)
+
+    def recorder_settings(self, settings: RecorderSettings) -> None:
+        """Tells the recorder, and every recorder that follows it, what to do with captures."""
+        self._settings = settings
+        if self._recorder is not None:
+            self._recorder.link.send(settings)
+
+    def facts(self) -> FleetFacts:
+        """What the metrics show of the fleet."""
+        states = Counter(worker.state for worker in self._workers())
+        return FleetFacts(
+            workers={state.value: states[state] for state in WorkerState},
+            restarts=self._restarts["worker"],
+            down=frozenset(self._down.urls),
+        )
+
+    async def stop(self, grace: float) -> None:
+        """Workers finish what is in flight, within `grace` seconds; then the recorder, which has all captures
+        by then."""
+        self._stopping.set()
+        for desk in self._desks:
+            for found in desk.sockets:
+                found.socket.close()
+        await asyncio.gather(*(worker.drain(grace, close_idle=True) for worker in self._workers()))
+        if self._recorder is not None:
+            await self._recorder.drain(_FLUSH, close_idle=True)
+        self._runtime.recorder.unlink(missing_ok=True)
+
+    async def abandon(self) -> None:
+        """Ends what this supervisor started and leaves orphans serving: the start has failed."""
+        self._stopping.set()
+        started = [desk.worker for desk in self._desks if desk.worker is not None]
+        for handle in (*started, self._recorder):
+            if handle is not None:
+                await handle.kill()
+
+    def kill(self) -> None:
+        """Ends every worker at once, for an impatient operator; a `stop` that waits for them returns."""
+        for worker in self._workers():
+            worker.process.kill()
+
+    def _workers(self) -> list[WorkerHandle]:
+        known = [desk.worker for desk in self._desks if desk.worker is not None] + self._orphans
+        return [worker for worker in known if not worker.ended.is_set()]
+
+    async def _keep(self, role: str, start: Callable[[], Awaitable[Handle]]) -> None:
+        """Has one process of a role running, until the program stops."""
+        clock, backoff = asyncio.get_running_loop().time, Backoff()
+        while not self._stopping.is_set():
+            born = clock()
+            try:
+                handle = await start()
+            except OSError as error:
+                died = f"a {role} can't be started: {error}"
+            else:
+                if self._stopping.is_set():
+                    handle.process.kill()
+                how = await handle.run()
+                self._ledger.gone(handle.name)
+                died = f"{handle} died: {how}"
+            if self._stopping.is_set():
+                return
+            pause = backoff.after(clock() - born)
+            self._restarts[role] += 1
+            _log.error("%s; starting another %s", died, f"in {pause:g} s" if pause else "now")
+            await self._pause(pause)
+
+    async def _pause(self, seconds: float) -> None:
+        try:
+            async with asyncio.timeout(seconds):
+                await self._stopping.wait()
+        except TimeoutError:
+            pass
+
+    async def _start_worker(self, desk: _Desk) -> Handle:
+        rescue = self._runtime.new_worker(desk.index)
+        process, channel = _spawn(self._commands.worker, [found.socket.fileno() for found in desk.sockets])
+        worker = WorkerHandle(
+            rescue.stem, process, rescue, on_tally=self._ledger.tally, on_applied=self._on_applied
+        )
+        await _connect(worker, channel)
+        listeners = tuple(found.listener() for found in desk.sockets)
+        worker.link.send(Start(desk.index, listeners, str(self._runtime.recorder), str(rescue)))
+        if self._newest is not None:
+            worker.publish(self._newest, self._down)
+        desk.worker = worker
+        return worker
+
+    async def _start_recorder(self) -> Handle:
+        process, channel = _spawn((*self._commands.recorder, "--listen", str(self._runtime.recorder)), [])
+        recorder = RecorderHandle(f"recorder-{secrets.token_hex(4)}", process, self._ledger.recorder_tally)
+        await _connect(recorder, channel)
+        if self._settings is not None:
+            recorder.link.send(self._settings)
+        self._recorder = recorder
+        return recorder
+
+    async def _adopt(self, found: Found) -> None:
+        orphan = WorkerHandle(
+            found.rescue.stem,
+            found.process,
+            found.rescue,
+            on_tally=self._ledger.tally,
+            on_applied=self._on_applied,
+            generation=found.orphan.generation,
+        )
+        self._orphans.append(orphan)
+        self._tasks.create_task(self._outlive(orphan))
+        await _connect(orphan, found.channel)
+
+    async def _outlive(self, orphan: WorkerHandle) -> None:
+        await orphan.run()
+        self._orphans.remove(orphan)
+        self._ledger.gone(orphan.name)
+        _log.info("%s, left by an earlier controller, has ended", orphan)
+
+    def _on_applied(self) -> None:
+        """Once the newest snapshot is in force at every desk, orphans have nothing to stay for."""
+        newest = self._newest.generation if self._newest is not None else 0
+        if not all(desk.worker is not None and desk.worker.applied >= newest for desk in self._desks):
+            return
+        self._serving.set()
+        for orphan in self._orphans:
+            if not orphan.draining:
+                self._tasks.create_task(orphan.drain(HANDOVER, close_idle=False))
+
+
+async def _settle(worker: WorkerHandle, generation: int) -> bool:
+    """True when the worker confirmed in time; else it is dead when this returns."""
+    try:
+        async with asyncio.timeout(CONFIRM):
+            return await worker.confirms(generation)
+    except TimeoutError:
+        _log.error("%s did not confirm generation %d within %g s: killing it", worker, generation, CONFIRM)
+        await worker.kill()
+        return False
+
+
+def _spawn(command: tuple[str, ...], pass_fds: list[int]) -> tuple[Child, socket.socket]:
+    """A new process, and this end of the channel to it."""
+    ours, theirs = socket.socketpair()
+    ours.setblocking(False)
+    try:
+        with theirs:
+            fd = theirs.fileno()
+            return Child((*command, "--channel", str(fd)), (fd, *pass_fds)), ours
+    except OSError:
+        ours.close()
+        raise
+
+
+async def _connect(handle: Handle, channel: socket.socket) -> None:
+    await asyncio.get_running_loop().create_unix_connection(lambda: handle.link, sock=channel)

@@ -1,0 +1,82 @@
+"""Logging, set up the same way in every process. Floor 0.
+
+Lines for people on a terminal, JSON lines everywhere else; both name the process and its pid, for the lines
+of controller, workers and recorder usually end up in one stream.
+"""
+
+import json
+import logging
+import os
+import sys
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import TextIO
+
+LEVEL_VARIABLE = "ROUTER_LOG_LEVEL"
+
+_CHATTY = ("httpx", "httpcore", "watchfiles", "asyncio")
+"""Libraries that report every call at INFO; heard from WARNING on, unless DEBUG is asked for."""
+
+_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
+
+
+def configure(process: str, stream: TextIO | None = None, environ: Mapping[str, str] = os.environ) -> None:
+    """Sends all logging to `stream` (standard error by default), replacing what was set up before.
+
+    `process` says which process this is (`controller`, `worker-0`, `recorder`). The level is taken from
+    ROUTER_LOG_LEVEL; INFO when it is absent or unknown, and the latter is said.
+    """
+    stream = stream or sys.stderr
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(HumanFormatter(process) if stream.isatty() else JsonFormatter(process))
+    wanted = environ.get(LEVEL_VARIABLE, "INFO").upper()
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(wanted if wanted in _LEVELS else "INFO")
+    for name in _CHATTY:
+        logging.getLogger(name).setLevel(logging.NOTSET if wanted == "DEBUG" else logging.WARNING)
+    if wanted not in _LEVELS:
+        logging.getLogger(__name__).warning(
+            "%s is %r: taking INFO (known: %s)", LEVEL_VARIABLE, wanted, ", ".join(_LEVELS)
+        )
+
+
+class HumanFormatter(logging.Formatter):
+    """`12:30:01.042 WARNING controller[71] supervisor: worker-0 died`, local time."""
+
+    def __init__(self, process: str) -> None:
+        super().__init__()
+        self._process = process
+
+    def format(self, record: logging.LogRecord) -> str:
+        at = datetime.fromtimestamp(record.created).strftime("%H:%M:%S.%f")[:-3]
+        source = record.name.rpartition(".")[2]
+        text = f"{at} {record.levelname:<7} {self._process}[{os.getpid()}] {source}: {record.getMessage()}"
+        trace = _trace(self, record)
+        return f"{text}\n{trace}" if trace else text
+
+
+class JsonFormatter(logging.Formatter):
+    """One JSON object a line: time (UTC), level, process, pid, logger, message, and exception if any."""
+
+    def __init__(self, process: str) -> None:
+        super().__init__()
+        self._process = process
+
+    def format(self, record: logging.LogRecord) -> str:
+        line = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname,
+            "process": self._process,
+            "pid": os.getpid(),
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        trace = _trace(self, record)
+        if trace:
+            line["exception"] = trace
+        return json.dumps(line, ensure_ascii=False)
+
+
+def _trace(formatter: logging.Formatter, record: logging.LogRecord) -> str:
+    return formatter.formatException(record.exc_info) if record.exc_info else ""

@@ -1,0 +1,68 @@
+"""What a spec asks of its rollout, as numbers: the same shape for every pattern.
+
+Floor 2. `config.snapshot` builds it from the YAML; `ramp` moves a state along it. Shares are of SHARE_PARTS,
+times seconds. A shadow is one rung without end; a blue-green switch without steps has no rung at all.
+"""
+
+from collections.abc import Iterable
+from math import inf
+
+import msgspec
+
+from router.rollout.steps import CanaryStep, Step
+from router.spec import share_parts
+
+
+class Rung(msgspec.Struct, frozen=True):
+    """One step as it is executed. A pause carries the share of the rung before it and waits for a person."""
+
+    share: int
+    mirror: int = 0
+    hold: float = 0.0
+    pause: bool = False
+
+
+class Course(msgspec.Struct, frozen=True):
+    """The whole way of one deployment's rollout.
+
+    `trusted` answers at the beginning and after a rollback, `candidates` are on trial (several for shadows,
+    none without a rollout). `soak` follows the last rung; `keep` is how long the old colour stays ready.
+    `colours` maps colours to versions (blue-green only).
+    """
+
+    deployment: str
+    pattern: str
+    trusted: str
+    candidates: tuple[str, ...] = ()
+    rungs: tuple[Rung, ...] = ()
+    soak: float = 0.0
+    keep: float = 0.0
+    colours: dict[str, str] = {}
+
+    @property
+    def starts(self) -> bool:
+        """Whether it begins by itself: all but blue-green do, which waits for `switch`."""
+        return bool(self.rungs) and not self.colours
+
+    @property
+    def answers(self) -> bool:
+        """Whether a candidate may answer clients: a shadow never does."""
+        return bool(self.candidates) and self.pattern != "shadow"
+
+
+def endless(mirror: int) -> tuple[Rung, ...]:
+    """The course of a shadow: copies, and nothing to wait for."""
+    return (Rung(share=0, mirror=mirror, hold=inf),)
+
+
+def rungs_of(steps: Iterable[Step]) -> tuple[Rung, ...]:
+    """The steps of the YAML, each with the share it really has."""
+    rungs: list[Rung] = []
+    for step in steps:
+        if step.share is None:
+            before = rungs[-1] if rungs else Rung(share=0)
+            rungs.append(Rung(before.share, before.mirror, pause=True))
+        else:
+            mirror = share_parts(step.mirror) if isinstance(step, CanaryStep) else 0
+            rungs.append(Rung(share_parts(step.share), mirror, step.hold))
+    return tuple(rungs)

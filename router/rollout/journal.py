@@ -1,0 +1,238 @@
+"""The durable record: where every rollout is, every event that led there, and the last generation.
+
+Floor 2. One SQLite file in WAL mode with full synchronisation: what `write` returned from survives kill -9
+and a power cut. A lock file beside it keeps a second controller out. Every failure is a JournalError that
+says what to do; nothing here ever begins anew over a file it cannot read.
+
+`write` and `close` belong to one thread; the reading functions may be called from any.
+"""
+
+import fcntl
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+from urllib.parse import quote
+
+import msgspec
+
+from router.errors import RouterError
+from router.rollout.state import RolloutState
+
+_LAYOUT = 1
+_APPLICATION = 0x726F7574  # "rout": marks the file as ours
+_TABLES = f"""
+PRAGMA application_id = {_APPLICATION};
+PRAGMA user_version = {_LAYOUT};
+CREATE TABLE states (deployment TEXT PRIMARY KEY, state TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE entries (id INTEGER PRIMARY KEY, deployment TEXT NOT NULL, entry TEXT NOT NULL);
+CREATE INDEX entries_by_deployment ON entries (deployment, id);
+CREATE TABLE generation (only INTEGER PRIMARY KEY CHECK (only = 1), number INTEGER NOT NULL);
+INSERT INTO generation VALUES (1, 0);
+"""
+_BUSY = 1.0
+_T = TypeVar("_T")
+
+
+class JournalError(RouterError):
+    """The journal can't be read or written."""
+
+
+class Entry(msgspec.Struct, frozen=True):
+    """One event of a deployment: when (Unix time), who, what, why, and what it led to.
+
+    `what` is an event of the phase table or `config`, `removed`. `share` is the candidate's after it, as a
+    fraction. `evidence` are the counts per version at that moment; `config` the digest of the YAML in force.
+    """
+
+    id: int
+    deployment: str
+    when: float
+    who: str
+    what: str
+    why: str
+    phase_before: str
+    phase: str
+    share: float
+    generation: int
+    config: str = ""
+    evidence: dict[str, Any] = {}
+
+
+class Record(msgspec.Struct, frozen=True):
+    """What is written in one transaction. `withdrawn` are ids of entries that never took effect after all."""
+
+    generation: int
+    states: tuple[RolloutState, ...] = ()
+    entries: tuple[Entry, ...] = ()
+    withdrawn: tuple[int, ...] = ()
+
+
+class Journal:
+    """The journal at `path`, created when there is none.
+
+    Raises JournalError when another controller uses it, and when it can't be opened, locked or understood.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        with self._explained("opened"):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._lock = _lock(path)
+        try:
+            self._connection = self._open()
+            self.write()  # nothing: finds out now whether anything can be
+        except BaseException:
+            os.close(self._lock)
+            raise
+
+    def states(self) -> dict[str, RolloutState]:
+        """Every deployment's state, also of those that are in no YAML now."""
+        rows = self._read("SELECT deployment, state FROM states ORDER BY deployment")
+        return {name: self._decoded(state, RolloutState) for name, state in rows}
+
+    def generation(self) -> int:
+        """The newest generation that was written; 0 in a new journal."""
+        return int(self._read("SELECT number FROM generation")[0][0])
+
+    def last_id(self) -> int:
+        """The id of the newest entry; 0 without any."""
+        return int(self._read("SELECT coalesce(max(id), 0) FROM entries")[0][0])
+
+    def history(self, deployment: str, limit: int = 100) -> list[Entry]:
+        """The deployment's newest entries, newest first."""
+        rows = self._read(
+            "SELECT entry FROM entries WHERE deployment = ? ORDER BY id DESC LIMIT ?", deployment, limit
+        )
+        return [self._decoded(entry, Entry) for (entry,) in rows]
+
+    def write(self, *records: Record) -> None:
+        """All records, in this order, in one transaction: on disk when it returns, untouched when it raises.
+
+        Writing a record twice does no harm.
+        """
+        connection = self._connection
+        with self._explained("written"):
+            try:
+                connection.execute("BEGIN IMMEDIATE")
+                for record in records:
+                    _put(connection, record)
+                connection.execute("COMMIT")
+            finally:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+
+    def close(self) -> None:
+        """Gives the lock back."""
+        self._connection.close()
+        os.close(self._lock)
+
+    def _open(self) -> sqlite3.Connection:
+        with self._explained("read"):
+            if not self._path.exists():
+                _create(self._path)
+            if not self._path.stat().st_size:
+                raise JournalError(f"{self._path} is empty, which no journal ever is: {_REMEDY}")
+            connection = _connect(f"file:{quote(str(self._path))}?mode=rw")
+            try:
+                self._check(connection)
+                connection.execute("PRAGMA journal_mode = WAL")
+                connection.execute("PRAGMA synchronous = FULL")
+            except BaseException:
+                connection.close()
+                raise
+            return connection
+
+    def _check(self, connection: sqlite3.Connection) -> None:
+        if connection.execute("PRAGMA application_id").fetchone()[0] != _APPLICATION:
+            raise JournalError(f"{self._path} is a database of another program: name another state.path")
+        layout = connection.execute("PRAGMA user_version").fetchone()[0]
+        if layout != _LAYOUT:
+            raise JournalError(
+                f"{self._path} has layout {layout}, this version of router reads {_LAYOUT}: "
+                "run the version that wrote it, or name another state.path"
+            )
+        found = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+        if found != "ok":
+            raise JournalError(f"{self._path} is damaged ({found}): {_REMEDY}")
+
+    def _read(self, query: str, *values: object) -> list[tuple[Any, ...]]:
+        """Through a connection of its own: nobody who reads waits for a write that is stuck."""
+        with (
+            self._explained("read"),
+            closing(_connect(f"file:{quote(str(self._path))}?mode=ro")) as connection,
+        ):
+            return connection.execute(query, values).fetchall()
+
+    def _decoded(self, text: str, kind: type[_T]) -> _T:
+        try:
+            return msgspec.json.decode(text, type=kind)
+        except msgspec.DecodeError as error:
+            raise JournalError(
+                f"{self._path} holds a record that is not understood ({error}): {_REMEDY}"
+            ) from None
+
+    @contextmanager
+    def _explained(self, what: str) -> Iterator[None]:
+        try:
+            yield
+        except (sqlite3.Error, OSError) as error:
+            remedy = f": {_REMEDY}" if isinstance(error, sqlite3.DatabaseError) and _is_damage(error) else ""
+            raise JournalError(f"the journal {self._path} can't be {what} ({error}){remedy}") from error
+
+
+_REMEDY = "put a copy back, or move it away to begin anew"
+
+
+def _is_damage(error: sqlite3.DatabaseError) -> bool:
+    return not isinstance(error, sqlite3.OperationalError)
+
+
+def _connect(uri: str) -> sqlite3.Connection:
+    return sqlite3.connect(uri, uri=True, timeout=_BUSY, isolation_level=None, check_same_thread=False)
+
+
+def _create(path: Path) -> None:
+    """A new journal appears whole or not at all: a controller killed meanwhile leaves no half of one."""
+    unfinished = path.with_name(path.name + ".new")
+    unfinished.unlink(missing_ok=True)
+    with closing(sqlite3.connect(unfinished)) as connection:
+        connection.executescript(_TABLES)
+    unfinished.rename(path)
+
+
+def _lock(path: Path) -> int:
+    """The descriptor that holds the lock; the kernel gives it back when the process ends, however it ends."""
+    name = path.with_name(path.name + ".lock")
+    descriptor = os.open(name, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, str(os.getpid()).encode(), 0)
+    except BlockingIOError:
+        holder = os.pread(descriptor, 32, 0).decode(errors="replace").strip() or "unknown"
+        os.close(descriptor)
+        raise JournalError(
+            f"the journal {path} belongs to a router that is running (pid {holder}): "
+            "stop it, or give this one another state.path"
+        ) from None
+    except OSError:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+def _put(connection: sqlite3.Connection, record: Record) -> None:
+    encode = msgspec.json.encode
+    connection.executemany("DELETE FROM entries WHERE id = ?", [(entry,) for entry in record.withdrawn])
+    connection.executemany(
+        "INSERT OR REPLACE INTO states VALUES (?, ?)",
+        [(state.deployment, encode(state).decode()) for state in record.states],
+    )
+    connection.executemany(
+        "INSERT OR REPLACE INTO entries VALUES (?, ?, ?)",
+        [(entry.id, entry.deployment, encode(entry).decode()) for entry in record.entries],
+    )
+    connection.execute("UPDATE generation SET number = max(number, ?)", (record.generation,))

@@ -1,0 +1,319 @@
+"""The supervisor with real processes: fakes that keep the worker's side of the channel."""
+
+import asyncio
+import os
+import signal
+import socket
+import subprocess
+import sys
+import textwrap
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TypeVar
+
+import pytest
+
+from router.channel import RecorderSettings
+from router.config.schema import ListenSpec
+from router.control.runtime import RuntimeDirectory
+from router.control.supervisor import Commands, Confirmation, Supervisor
+from router.errors import RouterError
+from router.telemetry.ledger import Ledger
+
+T = TypeVar("T")
+FAKES = Path(__file__).parent.parent
+LISTEN = (ListenSpec(address="127.0.0.1:0"),)
+
+
+def commands(*behaviour: str) -> Commands:
+    return Commands(
+        worker=(sys.executable, str(FAKES / "fake_worker.py"), *(behaviour or ("normal",))),
+        recorder=(sys.executable, str(FAKES / "fake_recorder.py")),
+    )
+
+
+@asynccontextmanager
+async def running(
+    path: Path, *behaviour: str, workers: int = 1, listen: tuple[ListenSpec, ...] = LISTEN
+) -> AsyncIterator[tuple[Supervisor, Ledger]]:
+    ledger = Ledger()
+    async with asyncio.TaskGroup() as tasks:
+        supervisor = Supervisor(RuntimeDirectory(path / "db"), ledger, tasks, commands(*behaviour))
+        await supervisor.start(listen, workers)
+        try:
+            yield supervisor, ledger
+        finally:
+            await supervisor.stop(2.0)
+
+
+async def eventually(condition: Callable[[], bool], within: float = 10.0) -> None:
+    async with asyncio.timeout(within):
+        while not condition():
+            await asyncio.sleep(0.01)
+
+
+async def within(seconds: float, awaitable: Awaitable[T]) -> T:
+    async with asyncio.timeout(seconds):
+        return await awaitable
+
+
+async def ask(address: str) -> tuple[int, int, str]:
+    """Who answers: pid, generation, endpoints it knows to be down."""
+    host, _, port = address.rpartition(":")
+    reader, writer = await asyncio.open_connection(host.strip("[]"), int(port))
+    answer = (await asyncio.wait_for(reader.read(), 10)).decode()
+    writer.close()
+    pid, generation, down = answer.split(" ")
+    return int(pid), int(generation), down
+
+
+async def ask_all(address: str, workers: int) -> dict[int, int]:
+    """Generation by pid, of at least so many workers: the kernel spreads connections over them."""
+    seen: dict[int, int] = {}
+    for _ in range(400):
+        pid, generation, _ = await ask(address)
+        seen[pid] = generation
+        if len(seen) == workers:
+            return seen
+    raise AssertionError(f"only {seen} answered")
+
+
+async def test_workers_accept_after_the_first_snapshot_and_confirm_the_next(tmp_path: Path) -> None:
+    async with running(tmp_path, workers=2) as (supervisor, _):
+        first = await supervisor.publish(1, b"one")
+        assert first == Confirmation(0, 0, 0), "workers that never served are nobody to wait for"
+        await within(10, supervisor.serving())
+        assert await supervisor.publish(2, b"two") == Confirmation(live=2, confirmed=2, replaced=0)
+        assert set((await ask_all(supervisor.addresses[0], 2)).values()) == {2}
+
+
+async def test_a_connection_waits_in_the_backlog_until_a_worker_serves(tmp_path: Path) -> None:
+    async with running(tmp_path) as (supervisor, _):
+        waiting = asyncio.create_task(ask(supervisor.addresses[0]))
+        await asyncio.sleep(0)
+        await supervisor.publish(1, b"one")
+        assert (await within(10, waiting))[1] == 1
+
+
+async def test_a_worker_that_does_not_confirm_is_killed_and_replaced(tmp_path: Path) -> None:
+    async with running(tmp_path, "hang", "2") as (supervisor, _):
+        await supervisor.publish(1, b"one")
+        await within(10, supervisor.serving())
+        old, _, _ = await ask(supervisor.addresses[0])
+        clock = asyncio.get_running_loop().time
+        began = clock()
+        assert await supervisor.publish(2, b"two") == Confirmation(live=1, confirmed=0, replaced=1)
+        assert 0.9 < clock() - began < 2.0
+        assert not _alive(old)
+        await eventually(lambda: supervisor.facts().restarts == 1)
+
+
+async def test_a_stopped_worker_counts_as_one_that_does_not_confirm(tmp_path: Path) -> None:
+    async with running(tmp_path, workers=2) as (supervisor, _):
+        await supervisor.publish(1, b"one")
+        await within(10, supervisor.serving())
+        stuck, _ = await ask_all(supervisor.addresses[0], 2)
+        os.kill(stuck, signal.SIGSTOP)
+        assert await supervisor.publish(2, b"two") == Confirmation(live=2, confirmed=1, replaced=1)
+        seen = await ask_all(supervisor.addresses[0], 2)
+        assert stuck not in seen
+        assert set(seen.values()) == {2}, "the replacement has the newest snapshot"
+
+
+async def test_overlapping_publishes_end_with_the_highest_generation(tmp_path: Path) -> None:
+    async with running(tmp_path, workers=2) as (supervisor, _):
+        await supervisor.publish(1, b"one")
+        await within(10, supervisor.serving())
+        answers = await asyncio.gather(*(supervisor.publish(generation, b"x") for generation in (5, 3, 4, 2)))
+        assert answers == [Confirmation(2, 2, 0)] * 4
+        assert set((await ask_all(supervisor.addresses[0], 2)).values()) == {5}
+
+
+async def test_a_publish_goes_on_when_its_caller_is_cancelled(tmp_path: Path) -> None:
+    async with running(tmp_path, "hang", "2") as (supervisor, _):
+        await supervisor.publish(1, b"one")
+        await within(10, supervisor.serving())
+        old, _, _ = await ask(supervisor.addresses[0])
+        publish = asyncio.create_task(supervisor.publish(2, b"two"))
+        await asyncio.sleep(0)
+        publish.cancel()
+        await eventually(lambda: not _alive(old), within=3.0)
+
+
+async def test_a_dead_worker_is_replaced_within_a_second_and_its_counts_stay(tmp_path: Path) -> None:
+    async with running(tmp_path) as (supervisor, ledger):
+        await supervisor.publish(1, b"one")
+        supervisor.endpoints_down(["http://a", "http://b"])
+        old, _, _ = await ask(supervisor.addresses[0])
+        await eventually(lambda: bool(ledger.series()))
+        clock = asyncio.get_running_loop().time
+        os.kill(old, signal.SIGKILL)
+        died = clock()
+        new, generation, down = await ask(supervisor.addresses[0])
+        assert clock() - died < 3.0, "a second on a quiet machine"
+        assert (new != old, generation, down) == (True, 1, "http://a,http://b")
+        await eventually(lambda: ledger.series()["d", "v", "live"].requests == 2)
+        assert supervisor.facts().restarts == 1
+
+
+async def test_dying_again_and_again_is_slowed_down(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    async with running(tmp_path, "crash") as (supervisor, _):
+        await eventually(lambda: supervisor.facts().restarts >= 3)
+        said = [record.getMessage() for record in caplog.records if "exit status 4" in record.getMessage()]
+        assert said[0].endswith("starting another now")
+        assert said[2].endswith("starting another in 0.2 s")
+
+
+async def test_a_snapshot_that_kills_a_worker_is_answered_at_once(tmp_path: Path) -> None:
+    async with running(tmp_path, "die", "2") as (supervisor, _):
+        await supervisor.publish(1, b"one")
+        await within(10, supervisor.serving())
+        clock = asyncio.get_running_loop().time
+        began = clock()
+        assert await supervisor.publish(2, b"two") == Confirmation(live=1, confirmed=0, replaced=1)
+        assert clock() - began < 0.9
+
+
+async def test_the_recorder_gets_its_settings_again_after_it_died(tmp_path: Path) -> None:
+    async with running(tmp_path) as (supervisor, ledger):
+        supervisor.recorder_settings(RecorderSettings("somewhere", 1, 1.0, 1.0, {}))
+        key = ("somewhere", "v1", "v2")
+        await eventually(lambda: key in ledger.pairs())
+        assert supervisor._recorder is not None
+        os.kill(supervisor._recorder.process.pid, signal.SIGKILL)
+        await eventually(lambda: ledger.pairs()[key].verdicts["match"] == 2)
+        assert supervisor.facts().restarts == 0, "that metric counts workers"
+
+
+async def test_stop_leaves_no_process_and_no_socket(tmp_path: Path) -> None:
+    async with running(tmp_path, workers=2) as (supervisor, _):
+        await supervisor.publish(1, b"one")
+        await within(10, supervisor.serving())
+        address = supervisor.addresses[0]
+        pids = set(await ask_all(address, 2))
+    assert not any(_alive(pid) for pid in pids)
+    assert list((tmp_path / "db.run").iterdir()) == []
+    with pytest.raises(ConnectionRefusedError):
+        await ask(address)
+
+
+async def test_an_address_in_use_is_named(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        address = f"127.0.0.1:{other.getsockname()[1]}"
+        async with asyncio.TaskGroup() as tasks:
+            supervisor = Supervisor(RuntimeDirectory(tmp_path / "db"), Ledger(), tasks, commands())
+            with pytest.raises(RouterError, match=f"listen {address}: Address already in use"):
+                await supervisor.start((ListenSpec(address=address),), 1)
+
+
+CONTROLLER = textwrap.dedent(
+    """
+    import asyncio, sys
+    from pathlib import Path
+    from router.config.schema import ListenSpec
+    from router.control.runtime import RuntimeDirectory
+    from router.control.supervisor import Commands, Supervisor
+    from router.telemetry.ledger import Ledger
+
+    async def main(path, fakes, workers, behaviour):
+        commands = Commands(
+            worker=(sys.executable, fakes + "/fake_worker.py", *behaviour),
+            recorder=(sys.executable, fakes + "/fake_recorder.py"),
+        )
+        async with asyncio.TaskGroup() as tasks:
+            supervisor = Supervisor(RuntimeDirectory(Path(path) / "db"), Ledger(), tasks, commands)
+            await supervisor.start((ListenSpec(address="127.0.0.1:0"),), int(workers))
+            await supervisor.publish(7, b"seven")
+            await supervisor.serving()
+            print(supervisor.addresses[0], flush=True)
+            await asyncio.Event().wait()
+
+    asyncio.run(main(*sys.argv[1:4], sys.argv[4:] or ["normal"]))
+    """
+)
+
+
+async def killed_controller(path: Path, workers: int, *behaviour: str) -> str:
+    """Leaves orphans behind, and answers where they listen."""
+    command = [sys.executable, "-c", CONTROLLER, str(path), str(FAKES), str(workers), *behaviour]
+    controller = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    with controller:
+        assert controller.stdout is not None
+        address = (await within(20, asyncio.to_thread(controller.stdout.readline))).strip()
+        controller.kill()
+    return address
+
+
+@pytest.mark.parametrize(("before", "after"), [(2, 1), (1, 2)])
+async def test_orphans_hand_over_their_sockets_and_leave(tmp_path: Path, before: int, after: int) -> None:
+    address = await killed_controller(tmp_path, before)
+    old = await ask_all(address, before)
+    assert set(old.values()) == {7}, "workers serve on without a controller"
+    async with running(tmp_path, workers=after) as (supervisor, ledger):
+        assert supervisor.addresses[0] == address, "the sockets were adopted"
+        assert supervisor.adopted_generation == 7
+        answer = await supervisor.publish(8, b"eight")
+        assert answer == Confirmation(live=before, confirmed=before, replaced=0), "orphans are told too"
+        await within(10, supervisor.serving())
+        await eventually(lambda: not any(_alive(pid) for pid in old))
+        new = await ask_all(address, after)
+        assert not set(new) & set(old)
+        assert set(new.values()) == {8}
+        await eventually(lambda: ("d", "v", "live") in ledger.series())
+
+
+async def test_no_connection_is_lost_from_a_controllers_death_to_the_handover(tmp_path: Path) -> None:
+    address = await killed_controller(tmp_path, 2)
+    answers: list[int] = []
+    done = asyncio.Event()
+
+    async def client() -> None:
+        while not done.is_set():
+            answers.append((await ask(address))[1])
+
+    clients = [asyncio.create_task(client()) for _ in range(4)]
+    async with running(tmp_path, workers=2) as (supervisor, _):
+        await supervisor.publish(8, b"eight")
+        await within(10, supervisor.serving())
+        await eventually(lambda: not supervisor._orphans)
+        await eventually(lambda: answers[-1] == 8)
+        done.set()
+        await asyncio.gather(*clients)
+    assert set(answers) == {7, 8}
+
+
+async def test_an_orphan_that_does_not_confirm_is_killed(tmp_path: Path) -> None:
+    address = await killed_controller(tmp_path, 1, "hang", "8")
+    old, _, _ = await ask(address)
+    async with running(tmp_path) as (supervisor, _):
+        assert await supervisor.publish(8, b"eight") == Confirmation(live=1, confirmed=0, replaced=1)
+        assert not _alive(old)
+        assert (await ask(address))[1] == 8
+
+
+async def test_an_orphan_that_does_not_answer_is_killed(tmp_path: Path) -> None:
+    address = await killed_controller(tmp_path, 1)
+    old, _, _ = await ask(address)
+    os.kill(old, signal.SIGSTOP)
+    listen = (ListenSpec(address=address),)
+    async with running(tmp_path, listen=listen) as (supervisor, _):
+        await eventually(lambda: not _alive(old))
+        await supervisor.publish(8, b"eight")
+        assert (await ask(address))[1] == 8
+
+
+async def test_the_socket_of_a_dead_worker_is_removed(tmp_path: Path) -> None:
+    stale = RuntimeDirectory(tmp_path / "db").path / "worker-0-dead.sock"
+    with socket.socket(socket.AF_UNIX) as sock:
+        sock.bind(str(stale))
+    async with running(tmp_path):
+        assert not stale.exists()
+
+
+def _alive(pid: int) -> bool:
+    try:
+        status = Path(f"/proc/{pid}/stat").read_text()
+    except FileNotFoundError:
+        return False
+    return status.rpartition(")")[2].split()[0] != "Z"

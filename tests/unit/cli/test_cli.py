@@ -1,0 +1,94 @@
+import subprocess
+import sys
+import time
+
+import click
+import pytest
+from click.testing import CliRunner
+
+import router
+from router.cli import COMMANDS, main
+
+HEAVY = ("httpx", "rich", "pydantic", "aiohttp", "asyncio")
+
+
+def commands(group: click.Group, *path: str) -> list[tuple[str, ...]]:
+    """Every command with the names that lead to it."""
+    context = click.Context(group)
+    found: list[tuple[str, ...]] = []
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        found.append((*path, name))
+        if isinstance(command, click.Group):
+            found += commands(command, *path, name)
+    return found
+
+
+ALL = commands(main)
+
+
+def test_the_help_lists_every_command() -> None:
+    text = CliRunner().invoke(main, ["--help"]).output
+    shown = [entry for entry in COMMANDS.values() if entry.section]
+    assert len(shown) == 14
+    for entry in shown:
+        assert f"  {entry.name} " in text
+        assert entry.summary in text
+    assert "healthcheck" not in text
+
+
+def test_what_comes_later_is_not_offered() -> None:
+    assert ("pairs", "export") not in ALL
+    assert ("replay",) not in ALL
+
+
+@pytest.mark.parametrize("path", ALL, ids=" ".join)
+def test_every_command_has_help_one_can_live_from(path: tuple[str, ...]) -> None:
+    result = CliRunner().invoke(main, [*path, "--help"])
+    assert result.exit_code == 0
+    example = f"router {' '.join(path)}" if path != ("healthcheck",) else 'CMD ["router", "healthcheck"]'
+    assert example in result.output.partition("\n")[2], "an example"
+
+
+@pytest.mark.parametrize("entry", COMMANDS.values(), ids=lambda entry: entry.name)
+def test_the_summary_is_the_first_line_of_the_help(entry: router.cli.Entry) -> None:
+    command = main.get_command(click.Context(main), entry.name)
+    assert command is not None
+    assert command.help is not None
+    assert command.help.splitlines()[0] == entry.summary
+    assert command.name == entry.name
+
+
+def test_the_help_imports_nothing_heavy() -> None:
+    code = f"import sys, router.cli; print([name for name in {HEAVY} if name in sys.modules])"
+    output = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert output.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["validate", "router/demo/canary.yaml"]], ids=["help", "validate"]
+)
+def test_it_starts_fast(arguments: list[str]) -> None:
+    """Best of three, for the machine may be busy; the bound is three times what it takes on an idle one."""
+    took = []
+    for _ in range(3):
+        start = time.perf_counter()
+        subprocess.run([sys.executable, "-m", "router.cli", *arguments], capture_output=True, check=True)
+        took.append(time.perf_counter() - start)
+    assert min(took) < 0.8
+
+
+def test_the_version() -> None:
+    assert CliRunner().invoke(main, ["--version"]).output == f"router, version {router.__version__}\n"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["nonsense"], ["share", "loan"], ["switch", "loan", "red"], ["rollback"], ["validate"]],
+    ids=" ".join,
+)
+def test_wrong_usage_is_exit_code_2(arguments: list[str]) -> None:
+    result = CliRunner().invoke(main, arguments)
+    assert result.exit_code == 2
+    assert result.stdout == ""
+    assert "Error: " in result.stderr

@@ -1,0 +1,115 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+from typing import Any
+
+from click.testing import CliRunner
+
+from router.cli import main
+
+LOG = "/api/v1/deployments/loan/pairs"
+
+
+def half(version: str, label: int, error: str | None = None) -> dict[str, Any]:
+    return {
+        "version": version,
+        "endpoint": "http://127.0.0.1:9001",
+        "status": 0 if error else 200,
+        "latency_ms": None if error else 4.11,
+        "error": error,
+        "body": {"label": label},
+    }
+
+
+def pair(number: int, **changes: Any) -> dict[str, Any]:
+    return {
+        "id": f"id-{number}",
+        "exchange": f"x{number}",
+        "time": f"2026-01-01T12:00:{number:02}.123456Z",
+        "request": {"method": "POST", "path": "/v2/models/loan/infer", "body": {"inputs": [1, 2]}},
+        "primary": half("v1", 1),
+        "shadow": half("v2", 0),
+        "verdict": "mismatch",
+        "differences": [{"at": "/label", "primary": 1, "shadow": 0}],
+        "differences_more": 2,
+    } | changes
+
+
+def run(stub: Any, *arguments: str) -> tuple[int, str, str]:
+    result = CliRunner().invoke(main, ["pairs", *arguments, "--admin", stub.url], env={"COLUMNS": "200"})
+    return result.exit_code, result.stdout, result.stderr
+
+
+def test_show_prints_pairs_in_full_the_newest_last(stub: Any) -> None:
+    stub.answer(f"GET {LOG}", {"pairs": [pair(2), pair(1)]})
+    code, out, _ = run(stub, "show", "loan", "--verdict", "mismatch", "--limit", "2")
+    assert code == 0
+    assert stub.asked[0][1] == f"{LOG}?limit=2&verdict=mismatch"
+    assert out.index("id-1") < out.index("id-2")
+    assert "12:00:01.123  mismatch      id-1  v1 200 4.1 ms  v2 200 4.1 ms  /label: 1 → 0 and 2 more" in out
+    assert 'POST /v2/models/loan/infer  {"inputs": [1, 2]}' in out
+    assert 'v2 at http://127.0.0.1:9001  {"label": 0}' in out
+    assert "differs at /label: 1 → 0" in out
+
+
+def test_a_half_that_is_missing_says_so(stub: Any) -> None:
+    lost = pair(1, shadow=half("v2", 0, "timeout"), verdict="incomparable", differences=[], request=None)
+    stub.answer(f"GET {LOG}", {"pairs": [lost]})
+    out = run(stub, "show", "loan")[1]
+    assert "v1 200 4.1 ms  v2 timeout" in out
+
+
+def test_show_finds_a_request_by_its_id(stub: Any) -> None:
+    stub.answer_in_turn(f"GET {LOG}", {"pairs": [pair(7)]}, {"pairs": []})
+    assert "id-7" in run(stub, "show", "loan", "id-7")[1]
+    assert stub.asked[0][1] == f"{LOG}?limit=5&id=id-7"
+    code, out, err = run(stub, "show", "loan", "gone")
+    assert (code, out) == (1, "")
+    assert err == "router: no such pair of a request 'gone' is in the log of loan\n"
+
+
+def test_stats_show_agreement_with_its_interval_and_where_pairs_differ(stub: Any) -> None:
+    comparison = {
+        "primary": "v1",
+        "shadow": "v2",
+        "agreement": {"ratio": 0.93, "low": 0.91, "high": 0.945},
+        "verdicts": {"match": 930, "mismatch": 70, "incomparable": 3},
+        "fields": [["/label", 70]],
+    }
+    stub.answer("GET /api/v1/deployments/loan/comparison", {"comparisons": [comparison]})
+    code, out, _ = run(stub, "stats", "loan")
+    assert code == 0
+    assert ["v1", "v2", "93", "%", "91", "%", "to", "94.5", "%", "930", "70", "3"] in map(
+        str.split, out.splitlines()
+    )
+    assert "v1 and v2 differ at /label: 70 pairs" in out
+
+
+def test_stats_before_there_are_any(stub: Any) -> None:
+    stub.answer("GET /api/v1/deployments/loan/comparison", {"comparisons": []})
+    assert run(stub, "stats", "loan") == (0, "no pairs yet\n", "")
+
+
+def test_tail_shows_each_pair_once_and_ends_cleanly(stub: Any) -> None:
+    same_request = pair(2, shadow=half("v3", 1))
+    stub.answer_in_turn(
+        f"GET {LOG}",
+        {"pairs": [pair(1), pair(0)]},
+        {"pairs": [same_request, pair(2), pair(1), pair(0)]},
+        {"pairs": [pair(3), same_request, pair(2), pair(1)]},
+    )
+    command = [sys.executable, "-m", "router.cli", "pairs", "tail", "loan", "--limit", "1", "--json"]
+    with subprocess.Popen(
+        [*command, "--admin", stub.url], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        shown = [json.loads(process.stdout.readline()) for _ in range(4)]
+        os.kill(process.pid, signal.SIGINT)
+        assert process.wait(5.0) == 0
+        assert process.stderr.read() == ""
+    assert [(one["id"], one["shadow"]["version"]) for one in shown] == [
+        ("id-1", "v2"), ("id-2", "v2"), ("id-2", "v3"), ("id-3", "v2"),
+    ]  # fmt: skip

@@ -1,0 +1,147 @@
+"""The YAML and the present states, compiled to what workers execute."""
+
+from typing import Any
+
+import pytest
+
+from router.config.schema import Config
+from router.config.snapshot import compile_snapshot, course_of, exposure_of
+from router.patterns.plan import DeploymentPlan, Exposure, decode_snapshot, encode_snapshot
+from router.rollout import ramp
+from router.rollout.course import Course, Rung, endless
+from router.rollout.phase import Phase
+from router.rollout.state import RolloutState
+
+CANARY = {
+    "pattern": "canary",
+    "stable": "v1",
+    "candidate": "v2",
+    "steps": [{"share": "10%", "mirror": "20%", "hold": "1m"}, {"pause": True}, {"share": "50%"}],
+    "soak": "1h",
+}
+SHADOW = {"pattern": "shadow", "primary": "v1", "shadows": ["v2"], "sample": "25%"}
+BLUE_GREEN = {
+    "pattern": "blue_green",
+    "blue": "v1",
+    "green": "v2",
+    "live": "green",
+    "preview": {"header": "X-Preview", "value": "yes"},
+    "keep": "1h",
+}
+
+
+def config_of(rollout: dict[str, Any] | None, **more: Any) -> Config:
+    versions = {
+        "v2": {"url": "http://127.0.0.1:9002", "limits": {"connections": 10, "in_flight": 5}},
+        "v1": {"urls": ["http://127.0.0.1:9001", "http://127.0.0.1:9011"]},
+    }
+    deployment = {"match": {"path": "/loan"}, "versions": versions, "rollout": rollout, **more}
+    return Config.model_validate({"deployments": {"loan": deployment}})
+
+
+def begun(config: Config) -> dict[str, RolloutState]:
+    return {name: ramp.reconcile(course_of(name, spec), None) for name, spec in config.deployments.items()}
+
+
+def compiled(config: Config, states: dict[str, RolloutState], workers: int = 1) -> DeploymentPlan:
+    return compile_snapshot(config, states, 7, workers).deployments[0]
+
+
+def test_each_pattern_has_its_course() -> None:
+    rungs = (Rung(1000, 2000, 60.0), Rung(1000, 2000, pause=True), Rung(5000))
+    expected = {
+        "canary": Course("loan", "canary", "v1", ("v2",), rungs, soak=3600.0),
+        "shadow": Course("loan", "shadow", "v1", ("v2",), endless(2500)),
+        "blue_green": Course(
+            "loan", "blue_green", "v2", ("v1",), keep=3600.0, colours={"blue": "v1", "green": "v2"}
+        ),
+    }
+    for rollout in (CANARY, SHADOW, BLUE_GREEN):
+        spec = config_of(rollout).deployments["loan"]
+        assert course_of("loan", spec) == expected[str(rollout["pattern"])]
+
+
+def test_a_canary_is_compiled_at_the_place_its_state_says() -> None:
+    config = config_of(CANARY)
+    plan = compiled(config, begun(config)).plan
+    assert (plan.default, plan.candidate, plan.share, plan.fallback) == ("v1", "v2", 1000, "v1")
+    assert plan.copies is not None
+    assert plan.copies.sample == 2000
+    rolled_back = {"loan": ramp.rollback(begun(config)["loan"])}
+    plan = compiled(config, rolled_back).plan
+    assert (plan.default, plan.share, plan.copies) == ("v1", 0, None)
+
+
+def test_a_shadow_copies_its_sample() -> None:
+    config = config_of(SHADOW)
+    copies = compiled(config, begun(config)).plan.copies
+    assert copies is not None
+    assert (copies.sample, copies.targets) == (2500, {"v1": ("v2",)})
+
+
+def test_after_a_switch_the_other_colour_is_the_one_previewed() -> None:
+    config = config_of(BLUE_GREEN)
+    course = course_of("loan", config.deployments["loan"])
+    state = begun(config)["loan"]
+    plan = compiled(config, {"loan": state}).plan
+    assert plan.default == "v2"
+    assert plan.force is not None
+    assert (plan.force.header, plan.force.versions) == ("x-preview", {"yes": "v1"})
+    plan = compiled(config, {"loan": ramp.switch(course, state, "blue")}).plan
+    assert (plan.default, plan.share) == ("v1", 0)
+    assert plan.force is not None
+    assert plan.force.versions == {"yes": "v2"}
+
+
+@pytest.mark.parametrize("pattern", ["canary", "blue_green"])
+def test_a_promoted_candidate_has_everything(pattern: str) -> None:
+    state = RolloutState("loan", pattern, "v1", ("v2",), Phase.PROMOTED, share=10_000)
+    expected = Exposure("v1", 10_000) if pattern == "canary" else Exposure("v2")
+    assert exposure_of(state) == expected
+
+
+def test_without_a_rollout_the_one_version_answers() -> None:
+    config = Config.model_validate(
+        {"deployments": {"a": {"match": {"path": "/a"}, "versions": {"v1": {"url": "http://127.0.0.1:1"}}}}}
+    )
+    assert compiled(config, begun(config)).plan.default == "v1"
+
+
+@pytest.mark.parametrize(("workers", "connections", "in_flight"), [(1, 10, 5), (4, 3, 2), (16, 1, 1)])
+def test_limits_are_divided_and_rounded_up(workers: int, connections: int, in_flight: int) -> None:
+    config = config_of(CANARY)
+    v1, v2 = compiled(config, begun(config), workers).versions
+    assert (v2.name, v2.connections, v2.in_flight) == ("v2", connections, in_flight)
+    assert (v1.name, v1.connections, v1.in_flight) == ("v1", 0, 0)
+    assert v1.urls == ("http://127.0.0.1:9001", "http://127.0.0.1:9011")
+
+
+def test_names_are_lower_case_and_everything_else_is_passed_on() -> None:
+    match = {
+        "path": "/A/*",
+        "host": "Models.Example",
+        "methods": ["PUT", "GET"],
+        "headers": {"X-B": "B", "X-A": "A"},
+    }
+    config = config_of(
+        CANARY, match=match, timeouts={"connect": "2s", "total": "1h"}, retries={"attempts": 3}
+    )
+    plan = compiled(config, begun(config))
+    assert (plan.match.host, plan.match.path, plan.match.methods) == (
+        "models.example",
+        "/A/*",
+        ("GET", "PUT"),
+    )
+    assert plan.match.headers == (("x-a", "A"), ("x-b", "B"))
+    assert (plan.timeouts.connect, plan.timeouts.first_byte, plan.timeouts.total) == (2.0, 30.0, 3600.0)
+    assert plan.retries == 3
+
+
+def test_the_same_input_gives_the_same_bytes_in_any_order() -> None:
+    one = {"match": {"path": "/1"}, "versions": {"v1": {"url": "http://127.0.0.1:1"}}}
+    two = {"match": {"path": "/2"}, "versions": {"v1": {"url": "http://127.0.0.1:2"}}}
+    first = Config.model_validate({"deployments": {"a": one, "b": two}})
+    second = Config.model_validate({"deployments": {"b": two, "a": one}})
+    encoded = [encode_snapshot(compile_snapshot(each, begun(each), 3, 2)) for each in (first, second)]
+    assert encoded[0] == encoded[1]
+    assert [each.name for each in decode_snapshot(encoded[0]).deployments] == ["a", "b"]

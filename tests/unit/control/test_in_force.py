@@ -1,0 +1,113 @@
+"""The one place where routing changes."""
+
+import asyncio
+
+import pytest
+
+from router.channel import RecorderSettings
+from router.config.schema import Config
+from router.control.edit import prepare
+from router.control.in_force import InForce
+from router.errors import Refused
+from router.patterns.plan import Snapshot, decode_snapshot
+from router.rollout import ramp
+
+CANARY = {"pattern": "canary", "stable": "v1", "candidate": "v2", "steps": [{"share": "10%", "hold": "1m"}]}
+VERSIONS = {version: {"url": "http://127.0.0.1:9001"} for version in ("v1", "v2")}
+
+
+class Confirmation:
+    live, confirmed, replaced = 1, 1, 0
+
+
+class Fleet:
+    def __init__(self) -> None:
+        self.snapshots: list[Snapshot] = []
+        self.gate = asyncio.Event()
+
+    async def publish(self, generation: int, snapshot: bytes) -> Confirmation:
+        self.snapshots.append(decode_snapshot(snapshot))
+        await self.gate.wait()
+        return Confirmation()
+
+    def recorder_settings(self, settings: RecorderSettings) -> None:
+        raise AssertionError("not its business")
+
+
+class Bench:
+    def __init__(self) -> None:
+        self.time = 0.0
+        self.fleet = Fleet()
+        self.force = InForce(self.fleet, 1, 7, lambda: self.time)
+        config = Config.model_validate(
+            {
+                "deployments": {
+                    name: {"match": {"path": f"/{name}"}, "versions": VERSIONS, "rollout": CANARY}
+                    for name in ("a", "b")
+                }
+            }
+        )
+        self.force.deployments = prepare(config, {}, 1, 0.0, 0.0)
+
+
+async def test_a_new_state_is_published_with_a_new_generation_and_the_others_as_they_were() -> None:
+    bench = Bench()
+    others = bench.force.deployments["b"].plan
+    publication = bench.force.put({"a": ramp.rollback(bench.force.settled("a").state)})
+    assert publication.generation == bench.force.generation == 8
+    assert bench.force.deployments["b"].plan is others
+    bench.fleet.gate.set()
+    await publication.task
+    (snapshot,) = bench.fleet.snapshots
+    assert snapshot.generation == 8
+    assert [each.plan.share for each in snapshot.deployments] == [0, 1000]
+
+
+async def test_it_is_everywhere_when_the_newest_is_confirmed() -> None:
+    bench = Bench()
+    assert not bench.force.everywhere
+    first, second = bench.force.put({}), bench.force.put({})
+    assert bench.force.publishing
+    bench.fleet.gate.set()
+    await asyncio.gather(first.task, second.task)
+    await asyncio.sleep(0)
+    assert bench.force.everywhere
+    assert not bench.force.publishing
+    bench.fleet.gate.clear()
+    third = bench.force.put({})
+    assert not bench.force.everywhere
+    bench.fleet.gate.set()
+    await third.task
+    assert bench.force.everywhere
+
+
+async def test_snapshots_leave_in_the_order_of_their_generations() -> None:
+    bench = Bench()
+    publications = [bench.force.put({}) for _ in range(5)]
+    bench.fleet.gate.set()
+    await asyncio.gather(*(publication.task for publication in publications))
+    assert [snapshot.generation for snapshot in bench.fleet.snapshots] == [8, 9, 10, 11, 12]
+
+
+async def test_time_is_counted_once_however_often_one_looks() -> None:
+    bench = Bench()
+    bench.time = 10.0
+    assert bench.force.settled("a").state.held == 10.0
+    assert bench.force.settled("a").state.held == 10.0
+    bench.time = 15.0
+    assert bench.force.settled("a").state.held == 15.0
+
+
+async def test_time_spent_before_a_change_is_not_counted_after_it() -> None:
+    bench = Bench()
+    state = bench.force.settled("a").state
+    bench.time = 30.0
+    bench.force.put({"a": state})
+    assert bench.force.settled("a").state.held == 0.0
+    bench.fleet.gate.set()
+
+
+async def test_an_unknown_name_is_refused_with_the_known() -> None:
+    with pytest.raises(Refused) as refused:
+        Bench().force.settled("c")
+    assert (refused.value.status, refused.value.known) == (404, ("a", "b"))

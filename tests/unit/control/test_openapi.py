@@ -1,0 +1,88 @@
+"""The description of the admin API against the routes and the values it describes."""
+
+import re
+from collections.abc import Iterator
+from typing import Any, cast
+
+import msgspec
+import pytest
+
+from router.control.access import OPEN
+from router.control.admin import Admin, Outside, Reason, ShareBody, SwitchBody
+from router.control.controller import Controller
+from router.control.openapi import document
+from router.control.terms import Answer
+from router.pairs.comparators.base import VERDICTS
+from router.rollout.journal import Entry
+from router.rollout.phase import Phase
+
+DOCUMENT = document()
+SCHEMAS = DOCUMENT["components"]["schemas"]
+
+
+def test_it_describes_exactly_the_routes_there_are() -> None:
+    nothing = cast(Any, None)
+    admin = Admin(cast(Controller, nothing), Outside("", nothing, nothing, nothing))
+    described = {(method.upper(), path) for path, calls in DOCUMENT["paths"].items() for method in calls}
+    assert described == {(method, path) for method, path, _ in admin.routes()}
+
+
+def test_the_calls_that_need_no_token_are_the_ones_it_says() -> None:
+    unguarded = {
+        path
+        for path, calls in DOCUMENT["paths"].items()
+        if any(call.get("security") == [] for call in calls.values())
+    }
+    assert unguarded == OPEN
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("Answer", Answer),
+        ("Event", Entry),
+        ("Reason", Reason),
+        ("Share", ShareBody),
+        ("Switch", SwitchBody),
+    ],
+)
+def test_a_schema_has_the_fields_of_what_it_describes(name: str, kind: type[msgspec.Struct]) -> None:
+    assert set(SCHEMAS[name]["properties"]) == set(kind.__struct_fields__)
+
+
+def test_phases_and_verdicts_are_the_ones_there_are() -> None:
+    assert SCHEMAS["Answer"]["properties"]["phase"]["enum"] == [phase.value for phase in Phase]
+    (verdict,) = [each["schema"] for each in parameters() if each["name"] == "verdict"]
+    assert sorted(verdict["enum"]) == sorted(VERDICTS)
+
+
+def parameters() -> Iterator[dict[str, Any]]:
+    for calls in DOCUMENT["paths"].values():
+        for call in calls.values():
+            yield from call.get("parameters", ())
+
+
+def test_every_parameter_of_a_path_is_declared() -> None:
+    for path, calls in DOCUMENT["paths"].items():
+        for call in calls.values():
+            declared = {each["name"] for each in call.get("parameters", ()) if each["in"] == "path"}
+            assert declared == set(re.findall(r"{(\w+)}", path)), path
+
+
+def references(value: Any) -> Iterator[str]:
+    if isinstance(value, dict):
+        if "$ref" in value:
+            yield value["$ref"]
+        for each in value.values():
+            yield from references(each)
+    elif isinstance(value, list):
+        for each in value:
+            yield from references(each)
+
+
+def test_every_reference_leads_somewhere_and_every_schema_is_used() -> None:
+    assert {name.removeprefix("#/components/schemas/") for name in references(DOCUMENT)} == set(SCHEMAS)
+
+
+def test_it_is_json() -> None:
+    assert msgspec.json.decode(msgspec.json.encode(DOCUMENT)) == DOCUMENT

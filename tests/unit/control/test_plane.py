@@ -1,0 +1,47 @@
+"""What an edit may change while the router runs, and what waits for a restart."""
+
+from typing import Any
+
+import pytest
+
+from router.config.schema import Config
+from router.control.plane import with_fixed
+
+RUNNING: dict[str, Any] = {
+    "listen": "127.0.0.1:80",
+    "workers": 2,
+    "admin": {"listen": "127.0.0.1:81", "tokens": [{"name": "a", "token": "12345678"}]},
+    "state": {"path": "db"},
+    "deployments": {"d": {"match": {"path": "/**"}, "versions": {"v1": {"url": "http://a"}}}},
+}
+
+
+def config(**changes: Any) -> Config:
+    return Config.model_validate(RUNNING | changes)
+
+
+@pytest.mark.parametrize(
+    ("change", "section"),
+    [
+        ({"listen": "127.0.0.1:90"}, "listen"),
+        ({"workers": 3}, "workers"),
+        ({"state": {"path": "other"}}, "state"),
+        ({"admin": {"listen": "127.0.0.1:91"}}, "admin"),
+    ],
+)
+def test_what_is_fixed_stays_and_the_rest_takes_effect(
+    change: dict[str, Any], section: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    running = config()
+    wanted = config(**change, pairs={"path": "elsewhere"})
+    result = with_fixed(wanted, running)
+    assert getattr(result, section) == getattr(running, section)
+    assert result.pairs.path == "elsewhere"
+    assert [record.getMessage().split(" ")[0] for record in caplog.records] == [section]
+    assert "needs a restart" in caplog.text
+
+
+def test_tokens_change_without_a_restart(caplog: pytest.LogCaptureFixture) -> None:
+    wanted = config(admin={"listen": "127.0.0.1:81", "tokens": [{"name": "b", "token": "87654321"}]})
+    assert with_fixed(wanted, config()) == wanted
+    assert caplog.text == ""

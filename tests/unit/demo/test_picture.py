@@ -1,0 +1,82 @@
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from router.demo.picture import Agreement, Span, Timeline, agreement_in, measure, progress_of, rows_of, told
+from router.demo.traffic import Log, Request
+
+OLD, NEW = {"v1": 1.0, "v2": 0.0}, {"v1": 0.75, "v2": 0.25}
+
+
+def log_of(*requests: tuple[float, str, bool]) -> Log:
+    log = Log()
+    for begun, version, ok in requests:
+        log.add(Request(begun, version, ok, 0.01))
+    return log
+
+
+def test_a_timeline_keeps_what_changed() -> None:
+    timeline = Timeline()
+    assert timeline.spans(9.0) == []
+    timeline.note(1.0, OLD)
+    timeline.note(2.0, OLD)
+    timeline.note(3.0, NEW)
+    assert timeline.spans(9.0) == [Span(1.0, 3.0, OLD), Span(3.0, 9.0, NEW)]
+
+
+def test_a_share_is_measured_in_its_own_stretch_only() -> None:
+    log = log_of(
+        (0.5, "v2", True), (1.0, "v1", True), (1.5, "v2", True), (1.6, "v1", True), (2.0, "v2", True)
+    )
+    measured = measure(log, Span(1.0, 2.0, NEW), "v2")
+    assert (measured.wanted, measured.requests) == (0.25, 3)
+    assert measured.share == pytest.approx(1 / 3)
+
+
+def test_nothing_was_measured_where_nobody_asked() -> None:
+    assert measure(Log(), Span(1.0, 2.0, NEW), "v2").share == 0.0
+
+
+def test_rows_tell_totals_rates_and_shares() -> None:
+    log = log_of((1.0, "v2", True), *((9.0, "v1", True) for _ in range(3)), (9.5, "v2", False))
+    v1, v2 = rows_of(log, Span(5.0, 10.0, NEW), {"v2": 40})
+    assert (v1.version, v1.requests, v1.failed, v1.rate, v1.copies) == ("v1", 3, 0, 1.5, 0)
+    assert (v2.requests, v2.failed, v2.copies) == (2, 1, 40)
+    assert (v2.share_set, v2.share_measured) == (0.25, 0.25)
+    assert v1.p50 == v1.p95 == 0.01
+
+
+def test_a_version_without_answers_has_no_latency() -> None:
+    (row,) = rows_of(Log(), Span(0.0, 1.0, {"v1": 1.0}), {})
+    assert (row.p50, row.p95, row.share_measured) == (None, None, 0.0)
+
+
+def test_agreement_is_read_from_the_pair_log(tmp_path: Path) -> None:
+    half: dict[str, Any] = {"version": "v1", "latency_ms": 1.0}
+    pairs: list[dict[str, Any]] = [
+        {"primary": half, "shadow": half | {"version": "v2"}, "verdict": verdict, "differences": []}
+        for verdict in ("match", "match", "mismatch", "incomparable")
+    ]
+    (tmp_path / "20260101T000000-1.jsonl").write_text("".join(json.dumps(pair) + "\n" for pair in pairs))
+    assert agreement_in(tmp_path) == Agreement(pairs=4, compared=3, matched=2)
+    assert agreement_in(tmp_path / "none") == Agreement(0, 0, 0)
+
+
+def test_the_spread_shrinks_with_more_pairs() -> None:
+    assert Agreement(100, 100, 90).spread(0.9) == pytest.approx(0.0588)
+    assert Agreement(10_000, 10_000, 9_000).spread(0.9) == pytest.approx(0.00588)
+    assert Agreement(0, 0, 0).spread(0.9) == 1.0
+
+
+def test_progress_names_the_step_while_there_is_one() -> None:
+    waiting = {"step": 1, "steps": 4, "waits_for": "the hold"}
+    assert progress_of(waiting) == "step 2 of 4, waits for the hold"
+    assert progress_of(waiting | {"step": 4}) == "waits for the hold"
+
+
+def test_an_event_is_told_in_one_line() -> None:
+    event = {"when": 104.2, "what": "advance", "phase": "progressing", "share": 0.25, "why": "held 6 s"}
+    assert told(event, 100.0) == "  4.2 s  advance: progressing, share 25 % (held 6 s)"
+    assert told(event | {"why": ""}, 100.0) == "  4.2 s  advance: progressing, share 25 %"

@@ -1,0 +1,139 @@
+"""Merging cumulative tallies: exact in any order, and never backwards."""
+
+from collections import Counter
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from router.channel import Histogram, PairTally, RecorderTally, SeriesTally, Tally
+from router.telemetry.counters import EventCounter, VersionCounter
+from router.telemetry.ledger import Ledger
+
+
+def series(requests: int, *, code: int = 200, in_flight: int = 0, version: str = "v1") -> SeriesTally:
+    return SeriesTally(
+        "d", version, "live", {code: requests}, Histogram({5: requests}, requests * 0.5), Histogram({}, 0.0), in_flight
+    )  # fmt: skip
+
+
+def tally(*many: SeriesTally, events: tuple[tuple[tuple[str, ...], int], ...] = ()) -> Tally:
+    return Tally(many, events)
+
+
+def pairs(match: int, mismatch: int = 0, shadow: str = "v2") -> RecorderTally:
+    verdicts = {"match": match, "mismatch": mismatch, "incomparable": 7}
+    return RecorderTally((PairTally("d", "v1", shadow, verdicts, {"/x": mismatch}),), ((("d", "full"), 1),))
+
+
+def test_the_latest_tally_of_a_worker_replaces_the_one_before() -> None:
+    ledger = Ledger()
+    for requests in (1, 5, 5):
+        ledger.tally("a", tally(series(requests, in_flight=2)))
+    ledger.tally("b", tally(series(10, code=503, in_flight=1)))
+    totals = ledger.series()["d", "v1", "live"]
+    assert (totals.requests, totals.errors, totals.in_flight) == (15, 10, 3)
+    assert totals.duration == Histogram({5: 15}, 7.5)
+
+
+def test_a_tally_brings_only_what_changed() -> None:
+    ledger = Ledger()
+    ledger.tally("a", tally(series(1), series(2, version="v2"), events=((("e", "x"), 1),)))
+    ledger.tally("a", tally(series(3), events=((("f",), 4),)))
+    assert {key[1]: totals.requests for key, totals in ledger.series().items()} == {"v1": 3, "v2": 2}
+    assert ledger.events() == {("e", "x"): 1, ("f",): 4}
+
+
+def test_the_dead_keep_their_counts_but_nothing_in_flight() -> None:
+    ledger = Ledger()
+    ledger.tally("a", tally(series(4, in_flight=3), events=((("e",), 2),)))
+    ledger.gone("a")
+    ledger.gone("a")
+    ledger.tally("a2", tally(series(1, in_flight=1), events=((("e",), 5),)))
+    totals = ledger.series()["d", "v1", "live"]
+    assert (totals.requests, totals.in_flight) == (5, 1)
+    assert ledger.events() == {("e",): 7}
+
+
+def test_what_a_dead_worker_had_ejected_is_forgotten() -> None:
+    ledger = Ledger()
+    ledger.tally("a", Tally((), (), ("http://x",)))
+    ledger.tally("b", Tally((), (), ("http://y",)))
+    assert ledger.ejected() == {"http://x", "http://y"}
+    ledger.gone("a")
+    ledger.tally("b", Tally((), ()))
+    assert ledger.ejected() == frozenset()
+
+
+def test_recorders_are_merged_the_same_way() -> None:
+    ledger = Ledger()
+    ledger.recorder_tally("r1", pairs(1))
+    ledger.recorder_tally("r1", pairs(6, 2))
+    ledger.gone("r1")
+    ledger.recorder_tally("r2", pairs(3, 1))
+    totals = ledger.pairs()["d", "v1", "v2"]
+    assert totals.verdicts == {"match": 9, "mismatch": 3, "incomparable": 14}
+    assert totals.fields == {"/x": 3}
+    assert totals.agreement == 0.75
+    assert ledger.dropped() == {("d", "full"): 2}
+
+
+def test_there_is_no_agreement_without_comparable_pairs() -> None:
+    ledger = Ledger()
+    ledger.recorder_tally("r", pairs(0))
+    assert ledger.pairs()["d", "v1", "v2"].agreement is None
+
+
+def test_summary_of_a_deployment() -> None:
+    live, shadow = VersionCounter("d", "v2", "live"), VersionCounter("d", "v2", "shadow")
+    for counter, code in ((live, 200), (live, 502), (shadow, 500)):
+        counter.start()
+        counter.finish(code, 0.1, -1.0)
+    live.start()
+    ledger = Ledger()
+    ledger.tally("a", Tally(tuple(filter(None, (live.tally(), shadow.tally()))), ()))
+    ledger.tally(
+        "b", tally(SeriesTally("other", "v2", "live", {200: 9}, Histogram({}, 0), Histogram({}, 0), 0))
+    )
+    ledger.recorder_tally("r", pairs(3, 1))
+    noise = PairTally("d", "v2", "v2", {"match": 1, "mismatch": 9}, {})
+    ledger.recorder_tally("r", RecorderTally((noise,), ()))
+    (version, numbers), = ledger.summary("d").items()  # fmt: skip
+    assert version == "v2"
+    assert (numbers.requests, numbers.errors, numbers.in_flight) == (2, 1, 1)
+    assert (numbers.shadow_requests, numbers.shadow_errors, numbers.agreement) == (1, 1, 0.75)
+    assert numbers.p50 == numbers.p95
+    assert numbers.p50 is not None
+    assert 0.1 <= numbers.p50 < 0.103
+    assert ledger.summary("unknown") == {}
+
+
+STEPS = st.lists(st.tuples(st.integers(0, 2), st.sampled_from(["count", "tell", "die"])), max_size=60)
+
+
+@given(STEPS)
+def test_totals_never_go_backwards_and_miss_nothing_that_was_told(steps: list[tuple[int, str]]) -> None:
+    ledger, told, last = Ledger(), 0, 0
+    life, counts, reported = Counter[int](), Counter[int](), Counter[int]()
+    for worker, step in steps:
+        name = f"{worker}-{life[worker]}"
+        if step == "count":
+            counts[worker] += 1
+        elif step == "tell":
+            ledger.tally(name, tally(series(counts[worker])))
+            told += counts[worker] - reported[worker]
+            reported[worker] = counts[worker]
+        else:
+            ledger.gone(name)
+            life[worker] += 1
+            counts[worker] = reported[worker] = 0
+        now = sum(totals.requests for totals in ledger.series().values())
+        assert now == told >= last
+        last = now
+
+
+def test_events_of_a_counter_arrive() -> None:
+    events, ledger = EventCounter(), Ledger()
+    events.add("router_retries_total", "d", "v1")
+    events.add("router_retries_total", "d", "v1", by=2)
+    ledger.tally("a", Tally((), tuple(events.counts.items())))
+    assert ledger.events() == {("router_retries_total", "d", "v1"): 3}
