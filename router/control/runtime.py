@@ -1,7 +1,9 @@
 """The runtime directory: where the Unix sockets between the processes of one router live. Floor 4."""
 
+import hashlib
 import os
 import secrets
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,9 +16,10 @@ _ROOM = len("/worker-255-0123456789.sock")
 
 
 class RuntimeDirectory:
-    """`<state path>.run/`, readable by its owner only.
+    """`<state path>.run/`, or where that would be too long, a directory of the system's temporary ones that is named
+    after it. Readable by its owner only, and the same each time for the same state.
 
-    Raises RouterError when it can't be made, or when sockets in it would have paths that are too long.
+    Raises RouterError when it can't be made, or belongs to somebody else.
     """
 
     def __init__(self, state: Path) -> None:
@@ -24,8 +27,11 @@ class RuntimeDirectory:
         try:
             self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
             self.path.chmod(0o700)
+            foreign = self.path.is_symlink() or self.path.stat().st_uid != os.geteuid()
         except OSError as error:
             raise RouterError(f"the runtime directory {self.path}: {error.strerror}") from error
+        if foreign:
+            raise RouterError(f"the runtime directory {self.path} belongs to somebody else: remove it")
 
     @property
     def recorder(self) -> Path:
@@ -42,11 +48,7 @@ class RuntimeDirectory:
 
 
 def _short(path: Path) -> Path:
-    """The path as it is given, or relative to the working directory where only that is short enough."""
-    for candidate in (path, Path(os.path.relpath(path))):
-        if len(os.fsencode(candidate)) + _ROOM <= _LONGEST:
-            return candidate
-    raise RouterError(
-        f"state.path: the sockets beside it, in {path}, would have paths over {_LONGEST} bytes, "
-        "which is the most a Unix socket may have: choose a shorter path"
-    )
+    if len(os.fsencode(path)) + _ROOM <= _LONGEST:
+        return path
+    name = hashlib.sha256(os.fsencode(path.absolute())).hexdigest()[:16]
+    return Path(tempfile.gettempdir()) / f"router-{os.geteuid()}-{name}.run"

@@ -10,12 +10,12 @@ from router.spec import SHARE_PARTS
 
 
 def salt_of(deployment: str, candidate: str) -> bytes:
-    """The salt that makes the draws of different rollouts independent of each other."""
+    """The salt, 16 bytes, that makes the draws of different rollouts independent of each other."""
     return blake2b(f"{deployment}\0{candidate}".encode(), digest_size=16).digest()
 
 
 def bucket(salt: bytes, key: bytes) -> int:
-    """The key's bucket, in [0, SHARE_PARTS).
+    """The key's bucket, in [0, SHARE_PARTS). The salt has at most 16 bytes (RFC 7693 §2.8).
 
     A 64-bit digest leaves a bias below 10^-15 in the modulus.
     """
