@@ -12,6 +12,8 @@ RECORDER_BACKLOG = 32 << 20
 
 RECONNECT_FIRST = 0.05
 RECONNECT_LIMIT = 1.0
+CLOSE_LIMIT = 5.0
+"""Seconds in which the recorder takes what waits when the worker leaves."""
 
 
 class Tap:
@@ -45,7 +47,7 @@ class Tap:
 
 def message(fields: list[Field], tap: Tap, *, complete: bool) -> Message:
     """What the tap kept, with the headers as they were sent."""
-    headers = tuple((name, value) for _, name, value in fields)
+    headers = tuple([(field[1], field[2]) for field in fields])
     return Message(headers, tap.body, tap.size, not (complete and tap.whole))
 
 
@@ -107,7 +109,8 @@ class RecorderLink:
         link, self._link = self._link, None
         if link is not None:
             link.close()
-            while link.backlog:
+            end = self._loop.time() + CLOSE_LIMIT
+            while link.backlog and self._loop.time() < end:
                 await asyncio.sleep(0.01)
 
     async def _connect(self) -> None:

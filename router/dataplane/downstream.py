@@ -31,6 +31,12 @@ HEAD_TIMEOUT = 10.0
 KEEP_ALIVE = 75.0
 """Seconds an idle client connection is kept."""
 
+FLUSH = 30.0
+"""Seconds in which a client takes the rest of its answer once there is nothing more to say to it."""
+
+HELD_LIMIT = 64 << 10
+"""Bytes behind an upgrade that are read before it is answered."""
+
 LINGER = 1.0
 """Seconds in which what a client still sends is read and thrown away, so that no reset destroys the answer."""
 
@@ -60,7 +66,7 @@ class Downstream(asyncio.Protocol):
         self._engine = engine
         self._scheme = scheme
         self._transport: asyncio.Transport | None = None
-        self._parser = RequestParser(self)
+        self._parser = RequestParser(self, engine.known_lines)
         self._exchange: Exchange | None = None
         self._queue: deque[_Waiting] = deque()
         self._malformed: Malformed | None = None
@@ -84,17 +90,19 @@ class Downstream(asyncio.Protocol):
         """Nothing more is read while there is no upstream connection to send it on."""
         self._hold(_CONNECTING)
 
-    def let_go_connecting(self) -> None:
-        if self._holds:
-            self._let_go(_CONNECTING)
-
     def hold_upstream(self) -> None:
         """Nothing more is read while the upstream takes no more."""
         self._hold(_UPSTREAM)
 
-    def let_go_upstream(self) -> None:
+    @property
+    def held_by_upstream(self) -> bool:
+        """Whether it is the upstream that the rest of the request waits for."""
+        return bool(self._holds & _UPSTREAM)
+
+    def let_go(self) -> None:
+        """There is an upstream connection, and it takes what comes."""
         if self._holds:
-            self._let_go(_UPSTREAM)
+            self._let_go(_CONNECTING | _UPSTREAM)
 
     def forwarded(self, head: RequestHead) -> bytes:
         """The field lines that tell an upstream who asked, how, and for which host.
@@ -122,6 +130,8 @@ class Downstream(asyncio.Protocol):
             return
         if self._parser.upgrading:
             self._resume_parsing()
+            if self._exchange is not None or self._closing:
+                return
         if self._queue or self._malformed is not None:
             # Not at once: a read full of tiny requests would nest as deep as it has requests.
             self._engine.loop.call_soon(self._next)
@@ -224,6 +234,8 @@ class Downstream(asyncio.Protocol):
     # RequestSink
 
     def on_request(self, head: RequestHead) -> None:
+        if self._closing:
+            return  # it was told so with the answer before
         if self._exchange is None and not self._queue:
             self._exchange = Exchange(self._engine, self, head)
             self.deadline = NEVER
@@ -243,19 +255,27 @@ class Downstream(asyncio.Protocol):
         elif self._exchange is not None:
             self._exchange.request_end()
 
+    def on_held(self, size: int) -> None:
+        if size > HELD_LIMIT:
+            self._hold(_PIPELINE)
+
     # Timed
 
     def on_deadline(self, now: float) -> None:
-        """Idle for too long, or a head that does not arrive. In an exchange there is no deadline here."""
+        """Idle for too long, a head that does not arrive, or an answer that is not taken. In an exchange there is no
+        deadline here."""
         self._engine.time = now
         self.deadline = NEVER
-        if self._transport is None:
+        transport = self._transport
+        if transport is None:
             return
-        if self._parser.mid_message and not self._closing:
-            self._malformed = Malformed("the request did not arrive in time")
-            self._next()
+        if transport.is_closing():
+            transport.abort()
+        elif self._parser.mid_message and not self._closing:
+            self._refuse(Fault.BODY_STALLED, "the request did not arrive in time")
+            self._end()
         else:
-            self._transport.close()
+            self._close(transport)
 
     # between exchanges
 
@@ -274,24 +294,34 @@ class Downstream(asyncio.Protocol):
             if waiting.whole:
                 exchange.request_end()
             exchange.start()
+            if self._malformed is not None and not self._queue:
+                exchange.client_malformed(self._malformed)
         elif self._malformed is not None:
-            self._refuse(self._malformed)
+            too_large = isinstance(self._malformed, HeadTooLarge)
+            self._refuse(Fault.HEADERS_TOO_LARGE if too_large else Fault.BAD_REQUEST, str(self._malformed))
             self._end()
 
-    def _refuse(self, error: Malformed) -> None:
+    def _refuse(self, fault: Fault, detail: str) -> None:
         engine = self._engine
-        fault = Fault.HEADERS_TOO_LARGE if isinstance(error, HeadTooLarge) else Fault.BAD_REQUEST
         engine.unrouted.start()
         engine.unrouted.finish(fault.status, 0.0, -1.0)
         engine.events.add("router_router_errors_total", fault.code)
         lines = b"connection: close\r\nx-request-id: %b\r\n" % engine.new_id()
-        self.write(render(fault, str(error), lines, to_head=False))
+        self.write(render(fault, detail, lines, to_head=False))
 
     def _resume_parsing(self) -> None:
+        """The upgrade was declined: what lies behind it are requests again."""
+        if self._holds:
+            self._let_go(_PIPELINE)
         try:
             self._parser.resume()
         except Malformed as error:
             self._malformed = error
+        exchange = self._exchange
+        if exchange is not None:
+            exchange.start()
+            if self._malformed is not None and not self._queue:
+                exchange.client_malformed(self._malformed)
 
     def _end(self) -> None:
         """Closes once what was written is out; a client that is still sending is listened to for a moment."""
@@ -306,7 +336,12 @@ class Downstream(asyncio.Protocol):
             transport.write_eof()
             self.deadline = self._engine.time + LINGER
         else:
-            transport.close()
+            self._close(transport)
+
+    def _close(self, transport: asyncio.Transport) -> None:
+        """Closes once what was written is out, but does not wait for ever for a client that does not take it."""
+        transport.close()
+        self.deadline = self._engine.time + FLUSH
 
     def _hold(self, reason: int) -> None:
         if not self._holds and self._transport is not None:

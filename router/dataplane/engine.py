@@ -13,6 +13,7 @@ from router.dataplane.downstream import Downstream
 from router.dataplane.routes import Routes, Runtime
 from router.dataplane.timers import Wheel
 from router.dataplane.tunnel import Tunnel
+from router.http1.plain import KnownLines
 from router.patterns.plan import Snapshot
 from router.telemetry.counters import EventCounter
 
@@ -30,6 +31,7 @@ class Engine:
         self.events = EventCounter()
         self.time = monotonic()
         self.tls = ssl.create_default_context()
+        self.known_lines = KnownLines()
         self.runtime = Runtime(self)
         self.unrouted = self.runtime.counter("", "", "live")
         self.routes = Routes(Snapshot(0, ()), self.runtime)
@@ -95,7 +97,7 @@ class Engine:
         series: list[SeriesTally] = []
         for counter in self.runtime.counters.values():
             changed = counter.tally()
-            if changed is not None:
+            if changed is not None and (changed.deployment or changed.codes):
                 series.append(changed)
         ejected = self.runtime.ejected(monotonic())
         events = {

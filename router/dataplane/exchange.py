@@ -22,7 +22,7 @@ from router.dataplane.faults import Fault, render
 from router.dataplane.mirror import Mirroring
 from router.dataplane.routes import Route, Version, choose
 from router.dataplane.timers import NEVER
-from router.http1.framing import CHUNKED, LAST_CHUNK, UNTIL_CLOSE, Malformed, chunk, unchunk
+from router.http1.framing import CHUNKED, LAST_CHUNK, LENGTH, UNTIL_CLOSE, Malformed, chunk, unchunk
 from router.http1.head import RequestHead, ResponseHead, compose_request, response_lines
 
 if TYPE_CHECKING:
@@ -130,7 +130,12 @@ class Exchange:
         engine = self._engine
         if engine.routes is not self._routes and self._was_withdrawn(version):
             return
-        self._endpoint = endpoint = choose(version.endpoints, engine.time)
+        endpoints = version.endpoints
+        if len(endpoints) == 1 and not endpoints[0].down:
+            endpoint: Endpoint | None = endpoints[0]
+        else:
+            endpoint = choose(endpoints, engine.time)
+        self._endpoint = endpoint
         if endpoint is None:
             self._fail(Fault.NO_ENDPOINT, f"no endpoint of {version.name} is healthy")
             return
@@ -152,7 +157,7 @@ class Exchange:
         assert self._route is not None
         self._routes = self._engine.routes
         route = self._routes.by_name.get(self._route.name)
-        if route is None or route.allows(version):
+        if route is None or route.allows(version, self.head):
             return False
         version.counter.abandon()
         self._route = route
@@ -188,8 +193,8 @@ class Exchange:
             pieces += self._replay
             if self._replay_size > REPLAY_LIMIT:
                 self._replay = None
+        self._client.let_go()
         upstream.lease(self, to_head=head.method == b"HEAD", request=b"".join(pieces))
-        self._client.let_go_connecting()
         route = self._route
         assert route is not None
         self._set_deadline(
@@ -206,7 +211,12 @@ class Exchange:
     # what the client's connection says
 
     def request_body(self, data: bytes) -> None:
-        if self._state is DONE:
+        state = self._state
+        if state is NEW and self.head.framing is LENGTH:
+            self._replay.append(data)  # type: ignore[union-attr]  # nothing has been sent that could be too much
+            self._replay_size += len(data)
+            return
+        if state is DONE:
             return
         if self._mirroring is not None:
             self._mirroring.request.add(data)
@@ -229,7 +239,7 @@ class Exchange:
             assert self._upstream is not None
             assert self._route is not None
             self._set_deadline(self._upstream, self._route.timeouts.first_byte)
-        if self._mirroring is not None:
+        if self._mirroring is not None and self._state is not DONE:
             self._mirroring.launch(self.head, self.id, self._forwarded)
 
     def _pass_on(self, data: bytes) -> None:
@@ -266,6 +276,8 @@ class Exchange:
         if self._state is ANSWERING:
             self._truncate(Fault.BAD_REQUEST)
         else:
+            if self._version is None:
+                self._engine.unrouted.start()
             self._refuse(Fault.BAD_REQUEST, str(error))
 
     def client_resumed(self) -> None:
@@ -278,8 +290,12 @@ class Exchange:
 
     def on_informational(self, head: ResponseHead) -> None:
         if self.head.minor:
-            response_lines(head, self._out)
-            self._out.append(b"\r\n")
+            self._out += (response_lines(head), b"\r\n")
+
+    def on_switching(self, head: ResponseHead) -> None:
+        if not self.head.upgrade:
+            raise Malformed("a 101 nobody asked for")
+        self.on_response(head)
 
     def on_response(self, head: ResponseHead) -> None:
         self._answer = head
@@ -287,7 +303,8 @@ class Exchange:
         endpoint = self._endpoint
         assert endpoint is not None
         if head.status < 500:
-            endpoint.ejection.success()
+            if endpoint.ejection.troubled:
+                endpoint.ejection.success()
         else:
             if head.status in GATEWAY_STATUSES:
                 endpoint.ejection.failure(self._engine.time)
@@ -301,7 +318,7 @@ class Exchange:
         """The head as it goes to the client: framing and persistence are of this hop (RFC 9112 §6, §9.3)."""
         version, request, out = self._version, self.head, self._out
         assert version is not None
-        response_lines(head, out)
+        out.append(response_lines(head))
         self._rechunk = self._close_delimited = False
         if head.framing is CHUNKED or head.framing is UNTIL_CLOSE:
             if request.minor:
@@ -338,8 +355,10 @@ class Exchange:
             self._out.append(LAST_CHUNK)
 
     def on_received(self) -> None:
-        client, upstream = self._client, self._upstream
-        self._flush()
+        client, upstream, out = self._client, self._upstream, self._out
+        if out:
+            client.write(b"".join(out))
+            self._out = []
         assert upstream is not None
         if self._answer_whole:
             self._upstream = None
@@ -396,7 +415,7 @@ class Exchange:
         self._client.hold_upstream()
 
     def resume_request(self) -> None:
-        self._client.let_go_upstream()
+        self._client.let_go()
 
     # Timed: the exchange itself while it waits for a connection, afterwards its connection
 
@@ -409,10 +428,11 @@ class Exchange:
             engine.wheel.forget(self)
             self._endpoint.withdraw(self)
             self._lost(Fault.CONNECT_FAILED, f"no connection to {version.name} in time", resend=True)
-        elif state is SENDING and self._request_whole:
+        elif state is SENDING and (self._request_whole or self._client.held_by_upstream):
             self._drop_upstream()
             self._endpoint.ejection.failure(now)
-            self._fail(Fault.TIMEOUT, f"{version.name} did not begin to answer in time")
+            late = "begin to answer" if self._request_whole else "take the request"
+            self._fail(Fault.TIMEOUT, f"{version.name} did not {late} in time")
         elif state is SENDING:
             self._drop_upstream()
             self._refuse(Fault.BODY_STALLED, "the request body did not arrive in time")

@@ -12,20 +12,23 @@ LIMIT = 60.0
 class Ejection:
     """The passive health of one endpoint. Time comes in as an argument, in seconds."""
 
-    __slots__ = ("_failures", "_times", "until")
+    __slots__ = ("_failures", "_times", "troubled", "until")
 
     def __init__(self) -> None:
         self._failures = 0
         self._times = 0
+        self.troubled = False
         self.until = 0.0
 
     def success(self) -> None:
-        if self._failures or self._times:
-            self._failures = 0
-            self._times = 0
+        """It works (again). Says nothing new where nothing is `troubled`, so a caller may ask that first."""
+        self._failures = 0
+        self._times = 0
+        self.troubled = False
 
     def failure(self, now: float) -> None:
         """One more failure: no connection, no answer, or an answer of a gateway (502, 503, 504)."""
+        self.troubled = True
         self._failures += 1
         if self._failures >= FAILURES:
             self._failures = 0

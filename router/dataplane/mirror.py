@@ -14,7 +14,7 @@ from router.dataplane.capture import Outcome, Tap, message
 from router.dataplane.faults import Fault
 from router.dataplane.routes import Route, Version, choose
 from router.dataplane.timers import NEVER
-from router.http1.framing import CHUNKED, LAST_CHUNK, chunk
+from router.http1.framing import CHUNKED, LAST_CHUNK, Malformed, chunk
 from router.http1.head import COPY_DROP, RequestHead, ResponseHead, compose_request
 
 if TYPE_CHECKING:
@@ -185,6 +185,9 @@ class Copy:
 
     def on_informational(self, head: ResponseHead) -> None: ...
 
+    def on_switching(self, head: ResponseHead) -> None:
+        raise Malformed("a copy does not ask for another protocol")
+
     def on_response(self, head: ResponseHead) -> None:
         self._answer = head
         self._first_byte = self._engine.time - self._started
@@ -200,9 +203,7 @@ class Copy:
             self._leave(request_whole=True)
             self._finish(self._answer.status, "")
 
-    def on_switched(self, rest: bytes) -> None:
-        self._leave(request_whole=False)
-        self._fail(Fault.BAD_UPSTREAM_ANSWER)
+    def on_switched(self, rest: bytes) -> None: ...
 
     def on_upstream_lost(self, fault: Fault, detail: str) -> None:
         self._upstream = None

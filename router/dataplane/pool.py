@@ -144,18 +144,23 @@ class Endpoint:
                     ssl=self._engine.tls if self._secure else None,
                     server_hostname=self._host if self._secure else None,
                 )
-        except OSError as error:  # also TimeoutError, ssl.SSLError and the resolver's gaierror
-            self._connecting -= 1
-            self._engine.time = monotonic()
-            if self._waiters:
-                why = error.strerror or str(error) or f"no connection within {self.connect_timeout:g} s"
-                detail = f"can't connect to {self.url}: {why}"
-                self._waiters.popleft().on_connect_failed(Fault.CONNECT_FAILED, detail)
-            return
+        except (OSError, UnicodeError) as error:  # also TimeoutError, ssl.SSLError; a name that can't be one
+            why = getattr(error, "strerror", None) or str(error)
+            self._connected(None, why or f"no connection within {self.connect_timeout:g} s")
+        else:
+            self._connected(upstream if upstream.usable else None, "it was closed at once")
+
+    def _connected(self, upstream: Upstream | None, why: str) -> None:
+        """An attempt to connect is over: with a connection, or without one and `why`."""
         self._connecting -= 1
         self._engine.time = monotonic()
-        self._busy += 1
-        self.give_back(upstream)
+        if upstream is not None:
+            self._busy += 1
+            self.give_back(upstream)
+        elif self._waiters:
+            detail = f"can't connect to {self.url}: {why}"
+            self._waiters.popleft().on_connect_failed(Fault.CONNECT_FAILED, detail)
+            self._connect_for_waiters()
 
     def _hand_over(self, upstream: Upstream) -> None:
         self._busy += 1

@@ -26,6 +26,9 @@ HASTY = 2.0
 FOUND_LIMIT = 4096
 """Paths whose deployment is remembered; beyond, all are looked up anew."""
 
+FOUND_LENGTH = 512
+"""Bytes of host and target together, beyond which they are looked up each time: what is remembered is bounded."""
+
 
 class Runtime:
     """What outlives snapshots: endpoints by role and URL, counters by deployment, version and role."""
@@ -173,15 +176,16 @@ class Route:
             drawn = bucket(self._salt, key) < share
         return self._candidate if drawn else self._default
 
-    def allows(self, version: Version) -> bool:
-        """Whether these rules still send requests to this version by themselves or when forced."""
+    def allows(self, version: Version, head: RequestHead) -> bool:
+        """Whether these rules could send this request to this version: by itself, or because it names it."""
         name = version.name
         rules = self.plan.plan
-        if name == rules.default:
+        if name in (rules.default, rules.fallback):
             return True
         if name == rules.candidate and self._share:
             return True
-        return any(forced.name == name for forced in self._forced.values())
+        forced = self._forced.get(head.index.get(self._force_header, b"")) if self._forced else None
+        return forced is not None and forced.name == name
 
     def copies_for(self, version: Version) -> tuple[Version, ...]:
         """Who gets a copy of a request that this version answers; drawn anew at each call."""
@@ -243,7 +247,7 @@ class Routes:
         if name is None:
             return None
         route = self.by_name[name]
-        if not self._by_fields:
+        if not self._by_fields and len(head.host) + len(head.target) <= FOUND_LENGTH:
             if len(self._found) >= FOUND_LIMIT:
                 self._found.clear()
             self._found[key] = route

@@ -59,7 +59,8 @@ class Wheel:
         item.slot = -1
 
     def _place(self, item: Timed, now: float) -> None:
-        slot = int(min(item.deadline, now + PATROL) / GRANULARITY) + 1
+        # A deadline that has passed already gets the next turn: a slot of the past is never visited.
+        slot = int(max(now, min(item.deadline, now + PATROL)) / GRANULARITY) + 1
         item.slot = slot
         members = self._slots.get(slot)
         if members is None:

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from typing import cast
 
 WRITE_BUFFER = 64 << 10
+FLUSH = 30.0
+"""Seconds in which a side takes what was written before the other one ended; then it is cut off."""
 
 
 class Tunnel:
@@ -24,6 +26,9 @@ class Tunnel:
 
     def side_lost(self) -> None:
         self.close()
+        loop = asyncio.get_running_loop()
+        for side in self._sides:
+            loop.call_later(FLUSH, side.transport.abort)
         on_closed, self._on_closed = self._on_closed, None
         if on_closed is not None:
             on_closed()
@@ -67,6 +72,8 @@ def join(
         side.transport.set_protocol(cast(asyncio.BaseProtocol, side))
         side.transport.set_write_buffer_limits(WRITE_BUFFER)
         side.transport.resume_reading()
+        if side.transport.get_write_buffer_size() > WRITE_BUFFER:
+            side.pause_writing()  # it was told to the protocol before this one
     if from_client:
         upstream.write(from_client)
     if from_upstream:

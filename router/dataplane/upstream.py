@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Protocol, cast
 from router.dataplane.faults import Fault
 from router.dataplane.timers import NEVER
 from router.http1.framing import Malformed
+from router.http1.head import ResponseHead
 from router.http1.parser import ResponseParser, ResponseSink
 
 if TYPE_CHECKING:
@@ -41,10 +42,23 @@ class Carrier(ResponseSink, Protocol):
     def resume_request(self) -> None: ...
 
 
+class _Nobody:
+    """Takes what comes after a lease has ended in the middle of a read."""
+
+    def on_informational(self, head: ResponseHead) -> None: ...
+    def on_switching(self, head: ResponseHead) -> None: ...
+    def on_response(self, head: ResponseHead) -> None: ...
+    def on_response_body(self, data: bytes) -> None: ...
+    def on_response_end(self) -> None: ...
+
+
+NOBODY = _Nobody()
+
+
 class Upstream(asyncio.Protocol):
     """The protocol of one upstream connection. `deadline` is its carrier's to set; idle, it is the end of its life."""
 
-    __slots__ = ("_parser", "_paused", "_transport", "born", "carrier", "deadline", "endpoint", "engine",
+    __slots__ = ("_choked", "_parser", "_paused", "_transport", "born", "carrier", "deadline", "endpoint", "engine",
                  "keep_alive_for", "reused", "slot", "untouched")  # fmt: skip
 
     def __init__(self, engine: Engine, endpoint: Endpoint) -> None:
@@ -58,8 +72,9 @@ class Upstream(asyncio.Protocol):
         self.deadline = NEVER
         self.slot = -1
         self._transport: asyncio.Transport | None = None
-        self._parser = ResponseParser()
+        self._parser = ResponseParser(engine.known_lines)
         self._paused = False
+        self._choked = False
 
     @property
     def usable(self) -> bool:
@@ -96,7 +111,8 @@ class Upstream(asyncio.Protocol):
         """Ends the lease: back to the pool where the connection is in a known state, else closed."""
         self.carrier = None
         parser = self._parser
-        if request_whole and parser.reusable and self._transport is not None:
+        parser.sink = NOBODY
+        if request_whole and parser.reusable and self._transport is not None and not self._choked:
             if self._paused:
                 self.resume_reading()
             head = parser.head
@@ -112,6 +128,7 @@ class Upstream(asyncio.Protocol):
         """Hands the transport to a tunnel; this connection is no pool's any more."""
         transport, self._transport = self._transport, None
         self.carrier = None
+        self._parser.sink = NOBODY
         self.engine.wheel.forget(self)
         self.endpoint.drop_lease()
         return transport
@@ -141,7 +158,8 @@ class Upstream(asyncio.Protocol):
         try:
             parser.feed(data)
         except Malformed as error:
-            self._break(Fault.BAD_UPSTREAM_ANSWER, str(error))
+            if self.carrier is not None:  # it may have let go at the head, before the rest turned out wrong
+                self._break(Fault.BAD_UPSTREAM_ANSWER, str(error))
             return
         carrier = self.carrier
         if carrier is None:
@@ -159,7 +177,7 @@ class Upstream(asyncio.Protocol):
         carrier = self.carrier
         if carrier is None:
             self.endpoint.forget_idle(self)
-        elif self._parser.finish():
+        elif exc is None and self._parser.finish():  # after a reset nobody knows that it was all
             carrier.on_received()
         else:
             self._break(
@@ -167,15 +185,18 @@ class Upstream(asyncio.Protocol):
             )
 
     def pause_writing(self) -> None:
+        self._choked = True
         if self.carrier is not None:
             self.carrier.pause_request()
 
     def resume_writing(self) -> None:
+        self._choked = False
         if self.carrier is not None:
             self.carrier.resume_request()
 
     def _break(self, fault: Fault, detail: str) -> None:
         carrier, self.carrier = self.carrier, None
+        self._parser.sink = NOBODY
         self.close()
         self.endpoint.drop_lease()
         if carrier is not None:

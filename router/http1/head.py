@@ -1,12 +1,13 @@
 """Heads of requests and responses: as they came, and as they are passed on.
 
-Fields are (lower-case name, name as sent, value) in the order they came in; `index` maps a lower-case name to its
+Fields are in the order they came in; `index` maps a lower-case name to its
 last value. What is per hop (RFC 9110 §7.6.1) is dropped here, in the one loop that touches each field once.
 """
 
 from router.http1.framing import CHUNKED, NONE, Framing, Malformed
 
-Field = tuple[bytes, bytes, bytes]
+Field = tuple[bytes, bytes, bytes, bytes]
+"""Lower-case name, name as sent, value, and the whole line as it is passed on."""
 
 _PER_HOP = frozenset(
     (b"connection", b"keep-alive", b"proxy-connection", b"te", b"trailer", b"transfer-encoding", b"upgrade")
@@ -81,7 +82,7 @@ class RequestHead:
 class ResponseHead:
     """A parsed response head."""
 
-    __slots__ = ("fields", "framing", "index", "keep_alive", "length", "minor", "reason", "status")
+    __slots__ = ("fields", "framing", "index", "keep_alive", "length", "lines", "minor", "reason", "status")
 
     def __init__(
         self, status: int, reason: bytes, minor: bool, fields: list[Field], index: dict[bytes, bytes]
@@ -94,6 +95,7 @@ class ResponseHead:
         self.framing: Framing = NONE
         self.length = 0
         self.keep_alive = minor
+        self.lines = b""
 
     def read_connection(self) -> None:
         """Takes in the Connection header: whether the connection can be used again."""
@@ -108,7 +110,7 @@ def _tokens(fields: list[Field], name: bytes) -> frozenset[bytes]:
     """All members of a list-valued field, in lower case (RFC 9110 §5.6.1)."""
     return frozenset(
         token
-        for lower, _, value in fields
+        for lower, _, value, _ in fields
         if lower == name
         for token in (part.strip(b" \t").lower() for part in value.split(b","))
         if token
@@ -125,10 +127,9 @@ def compose_request(
     """
     out = [head.method, b" ", base, head.target, host_lines]
     nominated = head.nominated
-    for lower, name, value in head.fields:
-        if lower in drop or (nominated is not None and lower in nominated):
-            continue
-        out += (name, b": ", value, b"\r\n")
+    if nominated is not None:
+        drop |= nominated
+    out += [field[3] for field in head.fields if field[0] not in drop]
     if head.framing is CHUNKED:
         out.append(b"transfer-encoding: chunked\r\n")
     if head.upgrade:
@@ -136,10 +137,11 @@ def compose_request(
     return out
 
 
-def response_lines(head: ResponseHead, out: list[bytes]) -> None:
-    """Appends the status line and the field lines of a response that travel end to end."""
-    out.append(b"HTTP/1.1 %d %b\r\n" % (head.status, head.reason))
-    for lower, name, value in head.fields:
-        if lower in RESPONSE_DROP:
-            continue
-        out += (name, b": ", value, b"\r\n")
+def response_lines(head: ResponseHead) -> bytes:
+    """The status line and the field lines of a response that travel end to end; composed once a head."""
+    lines = head.lines
+    if not lines:
+        drop = RESPONSE_DROP
+        kept = [field[3] for field in head.fields if field[0] not in drop]
+        lines = head.lines = b"HTTP/1.1 %d %b\r\n%b" % (head.status, head.reason, b"".join(kept))
+    return lines

@@ -1,8 +1,9 @@
 """Adapters over llhttp: bytes in, whole heads and body pieces out, to a sink. Floor 1: no I/O.
 
 llhttp in its strict mode refuses what can be read in two ways; what it lets pass and we do not is refused here
-(HTTP/0.9, odd Hosts, transfer codings other than chunked). The body of a known length is not parsed: once its head
-is through, pieces go to the sink as they came, and a new llhttp parser (0.25 µs) takes up the next message.
+(HTTP/0.9, odd Hosts, transfer codings other than chunked). A plain head does not reach it at all (`plain`). The body
+of a known length is not parsed: once its head is through, pieces go to the sink as they came, and a new llhttp parser
+(0.25 µs) takes up the next message.
 """
 
 from typing import Protocol
@@ -10,6 +11,7 @@ from typing import Protocol
 import httptools
 
 from router.http1.framing import (
+    LENGTH,
     NONE,
     UNTIL_CLOSE,
     Framing,
@@ -19,6 +21,7 @@ from router.http1.framing import (
     response_framing,
 )
 from router.http1.head import Field, RequestHead, ResponseHead
+from router.http1.plain import KnownLines
 
 MAX_HEAD = 64 << 10
 MAX_FIELDS = 200
@@ -30,12 +33,16 @@ class RequestSink(Protocol):
     def on_request(self, head: RequestHead) -> None: ...
     def on_request_body(self, data: bytes) -> None: ...
     def on_request_end(self) -> None: ...
+    def on_held(self, size: int) -> None:
+        """So many bytes lie behind an upgrade that is not answered yet."""
 
 
 class ResponseSink(Protocol):
-    """Takes what an upstream answered. Informational (1xx) heads come before the one that counts."""
+    """Takes what an upstream answered. Informational (1xx) heads come before the one that counts; a 101 takes its
+    place, and who asked for none raises Malformed."""
 
     def on_informational(self, head: ResponseHead) -> None: ...
+    def on_switching(self, head: ResponseHead) -> None: ...
     def on_response(self, head: ResponseHead) -> None: ...
     def on_response_body(self, data: bytes) -> None: ...
     def on_response_end(self) -> None: ...
@@ -57,12 +64,13 @@ class _Collector:
         if not self._in_head:
             return  # a trailer: not passed on (RFC 9110 §6.5.1 lets a recipient discard them)
         lower = name.lower()
-        self._fields.append((lower, name, value))
+        self._fields.append((lower, name, value, b"%b: %b\r\n" % (name, value)))
         self._index[lower] = value
 
-    def _check_size(self) -> None:
+    def _check_size(self, first_line: int) -> None:
+        """What was read so far is over a limit: is it the head, whose first line has so many bytes?"""
         if self._head_size > MAX_HEAD:
-            size = sum(len(name) + len(value) + 4 for _, name, value in self._fields)
+            size = first_line + sum(len(field[3]) for field in self._fields)
             if size > MAX_HEAD:
                 raise HeadTooLarge(f"the head is over {MAX_HEAD} bytes")
         if len(self._fields) > MAX_FIELDS:
@@ -76,11 +84,12 @@ class RequestParser(_Collector):
     when the upstream declined, or for a tunnel to take when it accepted.
     """
 
-    __slots__ = ("_keep_alive", "_last", "_parser", "_sink", "_target", "held", "upgrading")
+    __slots__ = ("_keep_alive", "_known", "_last", "_parser", "_sink", "_target", "held", "upgrading")
 
-    def __init__(self, sink: RequestSink) -> None:
+    def __init__(self, sink: RequestSink, known: KnownLines | None = None) -> None:
         super().__init__()
         self._sink = sink
+        self._known = known or KnownLines()
         self._parser = httptools.HttpRequestParser(self)
         self._target = b""
         self._keep_alive = True
@@ -103,7 +112,15 @@ class RequestParser(_Collector):
             return  # bytes after a request that said close are not read (RFC 9112 §9.6)
         if self.upgrading:
             self.held += data
+            self._sink.on_held(len(self.held))
             return
+        while self._in_head and not self._head_size:
+            rest = self._feed_plain(data)
+            if rest is data:
+                break
+            if not rest:
+                return
+            data = rest
         self._head_size += len(data)
         try:
             self._parser.feed_data(data)
@@ -124,6 +141,34 @@ class RequestParser(_Collector):
         self._parser = httptools.HttpRequestParser(self)
         if held:
             self.feed(held)
+
+    def _feed_plain(self, data: bytes) -> bytes:
+        """Takes in a request with a plain head that lies whole in `data`; returns what lies after it, or the very
+        same object when llhttp has to read it."""
+        end = data.find(b"\r\n\r\n", 0, MAX_HEAD)
+        if end < 0:
+            return data
+        head = self._known.request(data[:end])
+        if head is None or len(head.fields) > MAX_FIELDS:
+            return data
+        self._keep_alive = True
+        end += 4
+        rest = head.length
+        size = len(data) - end
+        sink = self._sink
+        sink.on_request(head)
+        if not rest:
+            sink.on_request_end()
+            return data[end:]
+        if size < rest:
+            self._in_head = False
+            self._rest = rest - size
+            if size:
+                sink.on_request_body(data[end:])
+            return b""
+        sink.on_request_body(data[end : end + rest])
+        sink.on_request_end()
+        return data[end + rest :]
 
     def _feed_body(self, data: bytes) -> bytes:
         """Passes on a piece of a body of known length; returns what lies after it."""
@@ -151,6 +196,7 @@ class RequestParser(_Collector):
     # callbacks of llhttp
 
     def on_message_begin(self) -> None:
+        self._head_size = self._head_size or 1  # a head that begins in the read that ended the message before
         self._fields = []
         self._index = {}
         self._target = b""
@@ -161,7 +207,7 @@ class RequestParser(_Collector):
     def on_headers_complete(self) -> None:
         fields, index = self._fields, self._index
         if self._head_size > MAX_HEAD or len(fields) > MAX_FIELDS:
-            self._check_size()
+            self._check_size(len(self._target))
         version = self._parser.get_http_version()
         if version != "1.1" and version != "1.0":  # noqa: PLR1714 (a tuple would be slower here)
             raise Malformed(f"HTTP/{version} is not spoken here")
@@ -204,11 +250,12 @@ class ResponseParser(_Collector):
     bytes came after the response.
     """
 
-    __slots__ = ("_done", "_parser", "_reason", "_to_head", "head", "sink", "surplus", "switched")
+    __slots__ = ("_done", "_known", "_parser", "_reason", "_to_head", "head", "sink", "surplus", "switched")
 
-    def __init__(self) -> None:
+    def __init__(self, known: KnownLines | None = None) -> None:
         super().__init__()
         self.sink: ResponseSink | None = None
+        self._known = known or KnownLines()
         self._parser = httptools.HttpResponseParser(self)
         self._reason = b""
         self._to_head = False
@@ -236,15 +283,15 @@ class ResponseParser(_Collector):
         if self._done:
             self.surplus = True
             return
-        if self._rest and not self._in_head:
+        if not self._in_head and self._rest:
             self._feed_body(data)
+            return
+        if self._in_head and not self._head_size and self._feed_plain(data):
             return
         self._head_size += len(data)
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
-            if self.head is None or self.head.status != 101:
-                raise Malformed("an upgrade nobody asked for") from None
             self.switched = data[upgrade.args[0] :]
         except httptools.HttpParserCallbackError as error:
             raise error.__context__ or error from None
@@ -254,6 +301,34 @@ class ResponseParser(_Collector):
             self.surplus = True
         if self._in_head and not self._done and self._head_size > MAX_HEAD:
             raise HeadTooLarge(f"the head is over {MAX_HEAD} bytes")
+
+    def _feed_plain(self, data: bytes) -> bool:
+        """Takes in a response whose plain head lies whole in `data`; false when llhttp has to read it."""
+        end = data.find(b"\r\n\r\n", 0, MAX_HEAD)
+        if end < 0:
+            return False
+        head = self._known.response(data[:end], self._to_head)
+        if head is None or len(head.fields) > MAX_FIELDS:
+            return False
+        self.head = head
+        end += 4
+        rest = head.length if head.framing is LENGTH else 0
+        size = len(data) - end
+        assert self.sink is not None
+        self.sink.on_response(head)
+        sink = self.sink  # another one may have taken over
+        if size < rest:
+            self._in_head = False
+            self._rest = rest - size
+            if size:
+                sink.on_response_body(data[end:])
+            return True
+        if rest:
+            sink.on_response_body(data[end:] if size == rest else data[end : end + rest])
+        self.surplus = size > rest
+        self._done = True
+        sink.on_response_end()
+        return True
 
     def _feed_body(self, data: bytes) -> None:
         rest = self._rest
@@ -287,6 +362,7 @@ class ResponseParser(_Collector):
     def on_message_begin(self) -> None:
         if self._done:
             self.surplus = True
+        self._head_size = self._head_size or 1
         self._fields = []
         self._index = {}
         self._in_head = True
@@ -300,7 +376,7 @@ class ResponseParser(_Collector):
             return
         fields, index, parser = self._fields, self._index, self._parser
         if self._head_size > MAX_HEAD or len(fields) > MAX_FIELDS:
-            self._check_size()
+            self._check_size(len(self._reason))
         status = parser.get_status_code()
         head = ResponseHead(status, self._reason, parser.get_http_version() == "1.1", fields, index)
         if len(index) != len(fields):
@@ -310,12 +386,14 @@ class ResponseParser(_Collector):
         sink = self.sink
         assert sink is not None
         if status < 200:
-            if status == 101:
-                self.head = head
-                self._in_head = False
-                sink.on_response(head)
-            else:
+            if status != 101:
                 sink.on_informational(head)
+                return
+            if not parser.should_upgrade():
+                raise Malformed("a 101 that does not say what it switches to")
+            self.head = head
+            self._in_head = False
+            sink.on_switching(head)
             return
         framing, self._rest = response_framing(status, self._to_head, index)
         head.framing = framing
@@ -349,7 +427,7 @@ class ResponseParser(_Collector):
 
 def _refuse_repeated(fields: list[Field], names: tuple[bytes, ...]) -> None:
     for name in names:
-        if sum(1 for lower, _, _ in fields if lower == name) > 1:
+        if sum(1 for field in fields if field[0] == name) > 1:
             raise Malformed(f"more than one {name.decode()} field")
 
 

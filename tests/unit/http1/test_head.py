@@ -1,0 +1,104 @@
+"""What is passed on of a head and what is not, and what the Connection header says."""
+
+import pytest
+
+from router.http1.framing import CHUNKED, Malformed
+from router.http1.head import COPY_DROP, Field, RequestHead, ResponseHead, compose_request, response_lines
+
+
+def fields_of(*pairs: tuple[bytes, bytes]) -> tuple[list[Field], dict[bytes, bytes]]:
+    fields = [(name.lower(), name, value, b"%b: %b\r\n" % (name, value)) for name, value in pairs]
+    return fields, {field[0]: field[2] for field in fields}
+
+
+def request(*pairs: tuple[bytes, bytes], method: bytes = b"GET", minor: bool = True) -> RequestHead:
+    head = RequestHead(method, b"/t?q", minor, *fields_of(*pairs))
+    head.read_connection()
+    return head
+
+
+def composed(head: RequestHead) -> bytes:
+    return b"".join(compose_request(head, b"/base", b" HTTP/1.1\r\nhost: up\r\n"))
+
+
+def test_fields_travel_in_order_and_as_they_were_sent() -> None:
+    head = request(
+        (b"Host", b"a"), (b"X-A", b"1"), (b"x-b", b"2"), (b"X-A", b"3"), (b"X-Forwarded-For", b"9")
+    )
+    assert composed(head) == b"GET /base/t?q HTTP/1.1\r\nhost: up\r\nX-A: 1\r\nx-b: 2\r\nX-A: 3\r\n"
+
+
+def test_what_is_per_hop_or_nominated_stays_behind() -> None:
+    head = request(
+        (b"Connection", b"X-Mine, keep-alive"), (b"X-Mine", b"1"), (b"TE", b"trailers"), (b"Keep-Alive", b"5"),
+        (b"Transfer-Encoding", b"chunked"), (b"Upgrade", b"h2c"), (b"X-Router-Shadow", b"v"), (b"Y", b"1"),
+    )  # fmt: skip
+    assert composed(head) == b"GET /base/t?q HTTP/1.1\r\nhost: up\r\nY: 1\r\n"
+
+
+def test_a_copy_does_not_wait_for_100_continue() -> None:
+    head = request((b"Expect", b"100-continue"), (b"Y", b"1"))
+    assert b"expect" in composed(head).lower()
+    assert b"expect" not in b"".join(compose_request(head, b"", b"", COPY_DROP)).lower()
+
+
+def test_framing_and_upgrade_are_written_anew() -> None:
+    head = request((b"Connection", b"Upgrade"), (b"Upgrade", b"WebSocket"))
+    assert head.upgrade
+    assert composed(head).endswith(b"connection: upgrade\r\nupgrade: websocket\r\n")
+    chunked = request()
+    chunked.framing = CHUNKED
+    assert composed(chunked).endswith(b"transfer-encoding: chunked\r\n")
+
+
+@pytest.mark.parametrize(
+    ("pairs", "minor", "keep"),
+    [
+        ((), True, True),
+        ((), False, False),
+        (((b"Connection", b"close"),), True, False),
+        (((b"Connection", b"Keep-Alive"),), False, True),
+        (((b"Connection", b"keep-alive"), (b"Connection", b"close")), True, False),
+        (((b"Connection", b"keep-alive, close"),), False, False),
+    ],
+)
+def test_persistence(pairs: tuple[tuple[bytes, bytes], ...], minor: bool, keep: bool) -> None:
+    assert request(*pairs, minor=minor).keep_alive is keep
+    response = ResponseHead(200, b"OK", minor, *fields_of(*pairs))
+    response.read_connection()
+    assert response.keep_alive is keep
+
+
+@pytest.mark.parametrize(
+    ("method", "minor", "protocol", "connection"),
+    [
+        (b"POST", True, b"websocket", b"upgrade"),
+        (b"GET", False, b"websocket", b"upgrade"),
+        (b"GET", True, b"h2c", b"upgrade"),
+        (b"GET", True, b"websocket", b"keep-alive"),
+    ],
+)
+def test_only_a_websocket_is_an_upgrade(
+    method: bytes, minor: bool, protocol: bytes, connection: bytes
+) -> None:
+    head = request((b"Connection", connection), (b"Upgrade", protocol), method=method, minor=minor)
+    assert not head.upgrade
+
+
+@pytest.mark.parametrize(
+    "name", [b"Host", b"content-length", b"Authorization", b"x-forwarded-for", b"cookie"]
+)
+def test_fields_that_belong_to_the_whole_way_are_not_nominated(name: bytes) -> None:
+    with pytest.raises(Malformed):
+        request((b"Connection", b"close, " + name), (name, b"1"))
+
+
+def test_a_response_passes_on_what_travels_end_to_end() -> None:
+    pairs = (
+        (b"Server", b"m"),
+        (b"Connection", b"close"),
+        (b"X-Router-Version", b"forged"),
+        (b"X-Request-Id", b"f"),
+    )
+    head = ResponseHead(418, b"I'm a teapot", True, *fields_of(*pairs))
+    assert response_lines(head) == b"HTTP/1.1 418 I'm a teapot\r\nServer: m\r\n"
