@@ -135,11 +135,14 @@ class Worker:
     async def _introduce(self, connection: socket.socket) -> None:
         assert self._start is not None
         assert self._engine is not None
-        frame = Orphan(os.getpid(), self._start.index, self._engine.routes.generation, self._start.listeners)
+        # One that is leaving has given its sockets away, and only finishes what it has.
+        listeners = self._start.listeners if self._draining is None else ()
+        sockets = self._sockets if self._draining is None else []
+        frame = Orphan(os.getpid(), self._start.index, self._engine.routes.generation, listeners)
         connection.setblocking(True)
         connection.settimeout(1.0)
         try:
-            socket.send_fds(connection, [encode(frame)], [sock.fileno() for sock in self._sockets])
+            socket.send_fds(connection, [encode(frame)], [sock.fileno() for sock in sockets])
         except OSError:
             connection.close()
             return

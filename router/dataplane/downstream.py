@@ -281,7 +281,7 @@ class Downstream(asyncio.Protocol):
 
     def _next(self) -> None:
         """Starts the request that waits longest, or says what was wrong with what came after the last one."""
-        if self._transport is None or self._exchange is not None:
+        if self._transport is None or self._exchange is not None or self._closing:
             return
         if self._queue:
             self._engine.time = monotonic()

@@ -1,8 +1,4 @@
-"""One request and its answer, with every attempt made for it: the state machine between the two sides.
-
-    NEW ──► CONNECTING ──connection──► SENDING ──head of the answer──► ANSWERING ──end──► DONE
-                ▲  └─ no connection ─┐    │                              └─101─► SWITCHED ──► DONE
-                └──── retry, fallback ◄───┘ lost, late or 5xx before a byte went to the client
+"""One request and its answer, with every attempt made for it: the state machine between the two sides (`state`).
 
 It is NEW until the read that brought its head is parsed to the end, so that a small request leaves in one write.
 An exchange takes the routes in force once, when it starts. Only an attempt that begins later looks again: what was
@@ -13,17 +9,17 @@ at which that callback began.
 
 from __future__ import annotations
 
-from enum import IntEnum
 from typing import TYPE_CHECKING
 
-from router.dataplane.capture import Outcome
 from router.dataplane.discard import discard
-from router.dataplane.faults import Fault, render
+from router.dataplane.faults import Fault
 from router.dataplane.mirror import Mirroring
+from router.dataplane.reply import Reply
 from router.dataplane.routes import Route, Version, choose
+from router.dataplane.state import ANSWERING, CONNECTING, DONE, NEW, SENDING, SWITCHED
 from router.dataplane.timers import NEVER
-from router.http1.framing import CHUNKED, LAST_CHUNK, LENGTH, UNTIL_CLOSE, Malformed, chunk, unchunk
-from router.http1.head import RequestHead, ResponseHead, compose_request, response_lines
+from router.http1.framing import CHUNKED, LAST_CHUNK, LENGTH, Malformed, chunk, unchunk
+from router.http1.head import RequestHead, ResponseHead, compose_request
 
 if TYPE_CHECKING:
     from router.dataplane.downstream import Downstream
@@ -41,34 +37,13 @@ CLIENT_GONE = 499
 GATEWAY_STATUSES = (502, 503, 504)
 
 
-class State(IntEnum):
-    """See the diagram above."""
-
-    NEW = 0
-    CONNECTING = 1
-    SENDING = 2
-    ANSWERING = 3
-    SWITCHED = 4
-    DONE = 5
-
-
-NEW, CONNECTING, SENDING, ANSWERING, SWITCHED, DONE = State
-
-
-class Exchange:
+class Exchange(Reply):
     """See the module. Created by the client's connection, which tells it what the client does."""
 
     __slots__ = (
-        "_answer", "_answer_whole", "_attempts_left", "_client", "_close_delimited", "_end_by", "_endpoint",
-        "_engine", "_first_byte", "_forwarded", "_keep", "_mirroring", "_out", "_rechunk", "_replay", "_replay_size",
-        "_request_whole", "_route", "_routes", "_started", "_state", "_upstream", "_version", "deadline",
-        "head", "id", "slot",
+        "_attempts_left", "_end_by", "_forwarded", "_replay", "_replay_size", "_route", "_routes", "_upstream",
+        "deadline", "slot",
     )  # fmt: skip
-
-    # Set when the head of an answer goes to the client, and not read before.
-    _rechunk: bool
-    _close_delimited: bool
-    _keep: bool
 
     def __init__(self, engine: Engine, client: Downstream, head: RequestHead) -> None:
         self._engine = engine
@@ -81,15 +56,12 @@ class Exchange:
         self._started = engine.time
         self._first_byte = -1.0
         self._request_whole = self._answer_whole = False
+        self._out = []
+        self._answer = self._endpoint = self._version = self._mirroring = None
         self._replay: list[bytes] | None = []
         self._replay_size = 0
-        self._out: list[bytes] = []
-        self._answer: ResponseHead | None = None
         self._upstream: Upstream | None = None
-        self._endpoint: Endpoint | None = None
-        self._version: Version | None = None
         self._route: Route | None = None
-        self._mirroring: Mirroring | None = None
 
     def start(self) -> None:
         """Finds the deployment, assigns a version and makes the first attempt. Only the first call does anything."""
@@ -288,10 +260,6 @@ class Exchange:
 
     # Carrier: what the upstream says
 
-    def on_informational(self, head: ResponseHead) -> None:
-        if self.head.minor:
-            self._out += (response_lines(head), b"\r\n")
-
     def on_switching(self, head: ResponseHead) -> None:
         if not self.head.upgrade:
             raise Malformed("a 101 nobody asked for")
@@ -314,46 +282,6 @@ class Exchange:
         self._state = ANSWERING
         self._answer_head(head)
 
-    def _answer_head(self, head: ResponseHead) -> None:
-        """The head as it goes to the client: framing and persistence are of this hop (RFC 9112 §6, §9.3)."""
-        version, request, out = self._version, self.head, self._out
-        assert version is not None
-        out.append(response_lines(head))
-        self._rechunk = self._close_delimited = False
-        if head.framing is CHUNKED or head.framing is UNTIL_CLOSE:
-            if request.minor:
-                self._rechunk = True
-                out.append(b"transfer-encoding: chunked\r\n")
-            else:
-                self._close_delimited = True
-        keep = (
-            request.keep_alive
-            and self._request_whole
-            and not (self._close_delimited or self._engine.draining)
-        )
-        if head.status == 101:
-            keep = False
-            out.append(b"connection: upgrade\r\nupgrade: websocket\r\n")
-        elif not keep:
-            out.append(b"connection: close\r\n")
-        elif not request.minor:
-            out.append(b"connection: keep-alive\r\n")
-        self._keep = keep
-        out += (version.lines, self.id, b"\r\n\r\n")
-
-    def on_response_body(self, data: bytes) -> None:
-        if self._mirroring is not None:
-            self._mirroring.answer.add(data)
-        if self._rechunk:
-            self._out += (b"%x\r\n" % len(data), data, b"\r\n")
-        else:
-            self._out.append(data)
-
-    def on_response_end(self) -> None:
-        self._answer_whole = True
-        if self._rechunk:
-            self._out.append(LAST_CHUNK)
-
     def on_received(self) -> None:
         client, upstream, out = self._client, self._upstream, self._out
         if out:
@@ -369,13 +297,6 @@ class Exchange:
         self._await_progress(upstream)
         if client.clogged:
             upstream.pause_reading()
-
-    def _flush(self) -> None:
-        """Writes what has gathered for the client in one go."""
-        out = self._out
-        if out:
-            self._client.write(out[0] if len(out) == 1 else b"".join(out))
-            self._out = []
 
     def _await_progress(self, upstream: Upstream) -> None:
         if self._state is ANSWERING:
@@ -504,45 +425,3 @@ class Exchange:
             assert self._endpoint is not None
             self._endpoint.withdraw(self)
             self._engine.wheel.forget(self)
-
-    def _truncate(self, fault: Fault) -> None:
-        """The answer can't be completed; the client must be able to tell (promise 6)."""
-        self._flush()
-        self._engine.events.add("router_router_errors_total", fault.code)
-        assert self._answer is not None
-        self._client.break_off(hard=self._close_delimited)
-        self._finish(self._answer.status, fault.code, keep=False)
-
-    def _refuse(self, fault: Fault, detail: str) -> None:
-        """The router's own answer."""
-        self._engine.events.add("router_router_errors_total", fault.code)
-        request = self.head
-        keep = self._request_whole and request.keep_alive and not self._engine.draining
-        lines = self._version.lines if self._version is not None else b"x-request-id: "
-        lines += self.id + b"\r\n"
-        if not keep:
-            lines += b"connection: close\r\n"
-        elif not request.minor:
-            lines += b"connection: keep-alive\r\n"
-        self._out.append(render(fault, detail, lines, to_head=request.method == b"HEAD"))
-        self._flush()
-        self._finish(fault.status, fault.code, keep=keep)
-
-    # the end
-
-    def _finish(self, code: int, error: str, *, keep: bool) -> None:
-        """Counts the request once, hands over its half of the pairs, and lets the client's connection go on."""
-        self._state = DONE
-        engine = self._engine
-        counter = self._version.counter if self._version is not None else engine.unrouted
-        counter.finish(code, engine.time - self._started, self._first_byte)
-        if self._mirroring is not None:
-            self._record(error)
-        self._client.exchange_done(keep=keep)
-
-    def _record(self, error: str) -> None:
-        if self._mirroring is not None and self._version is not None:
-            endpoint = self._endpoint.url if self._endpoint is not None else ""
-            latency = self._engine.time - self._started
-            outcome = Outcome(endpoint, self._answer, latency, self._first_byte, self._answer_whole, error)
-            self._mirroring.record(self.head, self._version, outcome)

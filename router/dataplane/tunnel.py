@@ -72,6 +72,7 @@ def join(
         side.transport.set_protocol(cast(asyncio.BaseProtocol, side))
         side.transport.set_write_buffer_limits(WRITE_BUFFER)
         side.transport.resume_reading()
+    for side in sides:
         if side.transport.get_write_buffer_size() > WRITE_BUFFER:
             side.pause_writing()  # it was told to the protocol before this one
     if from_client:

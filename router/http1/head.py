@@ -78,6 +78,23 @@ class RequestHead:
             raise Malformed("the Connection header names a field that belongs to the whole way")
         self.nominated = nominated or None
 
+    def read_odd_target(self) -> None:
+        """Asterisk form stays; of an absolute form the authority counts before Host (RFC 9112 §3.2.2).
+
+        Raises Malformed for any other target that is not a path.
+        """
+        target = self.target
+        if target == b"*" and self.method == b"OPTIONS":
+            return
+        scheme, separator, rest = target.partition(b"://")
+        if self.method == b"CONNECT" or not separator or scheme.lower() not in (b"http", b"https"):
+            raise Malformed("the request target is neither a path nor an absolute http URL")
+        ends = [end for end in (rest.find(b"/"), rest.find(b"?")) if end >= 0]
+        split = min(ends, default=len(rest))
+        self.host = rest[:split]
+        path = rest[split:]
+        self.target = path if path[:1] == b"/" else b"/" + path
+
 
 class ResponseHead:
     """A parsed response head."""
@@ -104,6 +121,13 @@ class ResponseHead:
             self.keep_alive = False
         elif b"keep-alive" in tokens:
             self.keep_alive = True
+
+
+def refuse_repeated(fields: list[Field], names: tuple[bytes, ...]) -> None:
+    """Raises Malformed where one of these lower-case names comes more than once."""
+    for name in names:
+        if sum(1 for field in fields if field[0] == name) > 1:
+            raise Malformed(f"more than one {name.decode()} field")
 
 
 def _tokens(fields: list[Field], name: bytes) -> frozenset[bytes]:

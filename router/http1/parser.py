@@ -20,7 +20,7 @@ from router.http1.framing import (
     request_framing,
     response_framing,
 )
-from router.http1.head import Field, RequestHead, ResponseHead
+from router.http1.head import Field, RequestHead, ResponseHead, refuse_repeated
 from router.http1.plain import KnownLines
 
 MAX_HEAD = 64 << 10
@@ -51,7 +51,7 @@ class ResponseSink(Protocol):
 class _Collector:
     """Collects the fields of one head; the state both directions share."""
 
-    __slots__ = ("_fields", "_head_size", "_in_head", "_index", "_rest")
+    __slots__ = ("_fields", "_head_size", "_in_head", "_index", "_refused", "_rest")
 
     def __init__(self) -> None:
         self._fields: list[Field] = []
@@ -59,11 +59,24 @@ class _Collector:
         self._in_head = True
         self._head_size = 0
         self._rest = 0
+        self._refused: Malformed | None = None
+
+    def on_headers_complete(self) -> None:
+        try:
+            self._take_head()
+        except Malformed as error:
+            # httptools hands an error over as the context of its own, where any error handled by a caller hides it.
+            self._refused = error
+            raise
+
+    def _take_head(self) -> None:
+        raise NotImplementedError
 
     def on_header(self, name: bytes, value: bytes) -> None:
         if not self._in_head:
             return  # a trailer: not passed on (RFC 9110 §6.5.1 lets a recipient discard them)
         lower = name.lower()
+        value = value.rstrip(b" \t")  # llhttp leaves the white space behind a value
         self._fields.append((lower, name, value, b"%b: %b\r\n" % (name, value)))
         self._index[lower] = value
 
@@ -126,8 +139,10 @@ class RequestParser(_Collector):
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
             self._after_upgrade(data[upgrade.args[0] :])
-        except httptools.HttpParserCallbackError as error:
-            raise error.__context__ or error from None
+        except httptools.HttpParserCallbackError:
+            if self._refused is None:
+                raise
+            raise self._refused from None
         except httptools.HttpParserError as error:
             if not self._last:
                 raise Malformed(f"not a valid HTTP/1.1 request: {error}") from None
@@ -204,7 +219,7 @@ class RequestParser(_Collector):
     def on_url(self, part: bytes) -> None:
         self._target += part
 
-    def on_headers_complete(self) -> None:
+    def _take_head(self) -> None:
         fields, index = self._fields, self._index
         if self._head_size > MAX_HEAD or len(fields) > MAX_FIELDS:
             self._check_size(len(self._target))
@@ -213,11 +228,11 @@ class RequestParser(_Collector):
             raise Malformed(f"HTTP/{version} is not spoken here")
         head = RequestHead(self._parser.get_method(), self._target, version == "1.1", fields, index)
         if len(index) != len(fields):
-            _refuse_repeated(fields, (b"host", b"content-length", b"transfer-encoding"))
+            refuse_repeated(fields, (b"host", b"content-length", b"transfer-encoding"))
         if b"connection" in index:
             head.read_connection()
         if self._target[:1] != b"/":
-            _read_odd_target(head)
+            head.read_odd_target()
         elif b"host" not in index and head.minor:
             raise Malformed("an HTTP/1.1 request names its Host")
         if b"content-length" in index or b"transfer-encoding" in index:
@@ -293,8 +308,10 @@ class ResponseParser(_Collector):
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
             self.switched = data[upgrade.args[0] :]
-        except httptools.HttpParserCallbackError as error:
-            raise error.__context__ or error from None
+        except httptools.HttpParserCallbackError:
+            if self._refused is None:
+                raise
+            raise self._refused from None
         except httptools.HttpParserError as error:
             if not self._done:
                 raise Malformed(f"not a valid HTTP/1.1 response: {error}") from None
@@ -371,7 +388,7 @@ class ResponseParser(_Collector):
     def on_status(self, part: bytes) -> None:
         self._reason += part
 
-    def on_headers_complete(self) -> None:
+    def _take_head(self) -> None:
         if self._done:
             return
         fields, index, parser = self._fields, self._index, self._parser
@@ -380,7 +397,7 @@ class ResponseParser(_Collector):
         status = parser.get_status_code()
         head = ResponseHead(status, self._reason, parser.get_http_version() == "1.1", fields, index)
         if len(index) != len(fields):
-            _refuse_repeated(fields, (b"content-length", b"transfer-encoding"))
+            refuse_repeated(fields, (b"content-length", b"transfer-encoding"))
         if b"connection" in index:
             head.read_connection()
         sink = self.sink
@@ -423,24 +440,3 @@ class ResponseParser(_Collector):
             return  # informational: the one that counts follows; or 101, where HttpParserUpgrade follows
         self._rest = 0
         self._end()
-
-
-def _refuse_repeated(fields: list[Field], names: tuple[bytes, ...]) -> None:
-    for name in names:
-        if sum(1 for field in fields if field[0] == name) > 1:
-            raise Malformed(f"more than one {name.decode()} field")
-
-
-def _read_odd_target(head: RequestHead) -> None:
-    """Asterisk form stays; of an absolute form the authority counts before Host (RFC 9112 §3.2.2)."""
-    target = head.target
-    if target == b"*" and head.method == b"OPTIONS":
-        return
-    scheme, separator, rest = target.partition(b"://")
-    if head.method == b"CONNECT" or not separator or scheme.lower() not in (b"http", b"https"):
-        raise Malformed("the request target is neither a path nor an absolute http URL")
-    ends = [end for end in (rest.find(b"/"), rest.find(b"?")) if end >= 0]
-    split = min(ends, default=len(rest))
-    head.host = rest[:split]
-    path = rest[split:]
-    head.target = path if path[:1] == b"/" else b"/" + path

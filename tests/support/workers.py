@@ -4,6 +4,7 @@ import asyncio
 import socket
 import sys
 import tempfile
+from asyncio.subprocess import Process
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -35,7 +36,11 @@ async def until(condition: Callable[[], object], timeout: float = 10.0, what: st
 
 
 def deployment(
-    versions: dict[str, str | tuple[str, ...]], plan: Plan | None = None, *, name: str = "d", path: str = "/**"
+    versions: dict[str, str | tuple[str, ...]],
+    plan: Plan | None = None,
+    *,
+    name: str = "d",
+    path: str = "/**",
 ) -> DeploymentPlan:
     """A deployment with these versions, by default proxied to the first."""
     specs = tuple(
@@ -70,20 +75,25 @@ class WorkerUnderTest:
         self.listening.listen(1024)
         self.port = self.listening.getsockname()[1]
         ours, theirs = socket.socketpair()
-        self.process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "router.worker",
-            "--channel",
-            str(theirs.fileno()),
-            pass_fds=(theirs.fileno(), self.listening.fileno()),
-        )
+        self.process = await self.spawn(theirs, self.listening)
         theirs.close()
         _, self.link = await loop.create_connection(lambda: Link(self._on_frame, lambda _: None), sock=ours)
         self.rescue = str(Path(self._dir.name) / "w.sock")
         listener = Listener(self.listening.fileno(), f"{self.host}:{self.port}", self.cert, self.key)
         self.link.send(Start(0, (listener,), recorder, self.rescue))
         return self
+
+    @staticmethod
+    async def spawn(channel: socket.socket, *listening: socket.socket) -> Process:
+        """The process alone, with its end of the channel."""
+        return await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "router.worker",
+            "--channel",
+            str(channel.fileno()),
+            pass_fds=(channel.fileno(), *(each.fileno() for each in listening)),
+        )
 
     async def __aexit__(self, *exc: object) -> None:
         if self.process.returncode is None:

@@ -3,7 +3,15 @@
 import pytest
 
 from router.http1.framing import CHUNKED, Malformed
-from router.http1.head import COPY_DROP, Field, RequestHead, ResponseHead, compose_request, response_lines
+from router.http1.head import (
+    COPY_DROP,
+    Field,
+    RequestHead,
+    ResponseHead,
+    compose_request,
+    refuse_repeated,
+    response_lines,
+)
 
 
 def fields_of(*pairs: tuple[bytes, bytes]) -> tuple[list[Field], dict[bytes, bytes]]:
@@ -102,3 +110,39 @@ def test_a_response_passes_on_what_travels_end_to_end() -> None:
     )
     head = ResponseHead(418, b"I'm a teapot", True, *fields_of(*pairs))
     assert response_lines(head) == b"HTTP/1.1 418 I'm a teapot\r\nServer: m\r\n"
+
+
+@pytest.mark.parametrize(
+    ("target", "host", "path"),
+    [
+        (b"http://real.example/p?q", b"real.example", b"/p?q"),
+        (b"HTTPS://real.example:8443", b"real.example:8443", b"/"),
+        (b"http://real.example?q", b"real.example", b"/?q"),
+    ],
+)
+def test_an_absolute_target_names_the_host(target: bytes, host: bytes, path: bytes) -> None:
+    head = RequestHead(b"GET", target, True, *fields_of((b"Host", b"other")))
+    head.read_odd_target()
+    assert (head.host, head.target) == (host, path)
+
+
+@pytest.mark.parametrize(
+    ("method", "target"),
+    [
+        (b"CONNECT", b"http://a:1"),
+        (b"CONNECT", b"a:1"),
+        (b"GET", b"*"),
+        (b"GET", b"ftp://a/"),
+        (b"GET", b"x"),
+    ],
+)
+def test_other_targets_are_refused(method: bytes, target: bytes) -> None:
+    with pytest.raises(Malformed):
+        RequestHead(method, target, True, *fields_of()).read_odd_target()
+
+
+def test_a_field_that_counts_comes_once() -> None:
+    fields, _ = fields_of((b"Host", b"a"), (b"X", b"1"), (b"X", b"2"))
+    refuse_repeated(fields, (b"host", b"content-length"))
+    with pytest.raises(Malformed, match="more than one x field"):
+        refuse_repeated(fields, (b"x",))

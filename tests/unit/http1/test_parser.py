@@ -4,7 +4,7 @@ from itertools import pairwise
 
 import h11
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from router.http1.framing import CHUNKED, LAST_CHUNK, HeadTooLarge, Malformed, chunk
@@ -270,6 +270,7 @@ def test_responses_of_any_bytes_raise_malformed_or_nothing(pieces: list[bytes], 
     read_response([piece for piece in pieces if piece], to_head=to_head)
 
 
+@example(REQUESTS[11], 71, b"!")
 @given(st.sampled_from(REQUESTS), st.integers(0, 400), st.binary(min_size=1, max_size=1))
 def test_a_damaged_request_raises_malformed_or_nothing(whole: bytes, at: int, byte: bytes) -> None:
     at %= len(whole)
@@ -295,6 +296,17 @@ def test_many_requests_in_one_read_are_no_large_head() -> None:
     events, malformed = read_requests([PLAIN * 3000 + CHUNKS * 1000])
     assert not malformed
     assert events.count(("end",)) == 4000
+
+
+def test_a_refusal_is_told_even_while_the_caller_handles_another_error() -> None:
+    """As when a connection could not be made for an upgrade, and the bytes behind it are no request."""
+    parser = RequestParser(Requests())
+    parser.feed(UPGRADE + b"GET / HTTP/1.1\r\n\r\n")
+    try:
+        raise OSError
+    except OSError:
+        with pytest.raises(Malformed, match="Host"):
+            parser.resume()
 
 
 def test_whether_a_message_has_begun() -> None:

@@ -1,0 +1,25 @@
+"""The states of an exchange.
+
+    NEW ──► CONNECTING ──connection──► SENDING ──head of the answer──► ANSWERING ──end──► DONE
+                ▲  └─ no connection ─┐    │                              └─101─► SWITCHED ──► DONE
+                └──── retry, fallback ◄───┘ lost, late or 5xx before a byte went to the client
+
+A client that goes away, and a fault without a remedy, lead from every state to DONE.
+"""
+
+from enum import IntEnum
+
+
+class State(IntEnum):
+    """See the diagram above."""
+
+    NEW = 0
+    CONNECTING = 1
+    SENDING = 2
+    ANSWERING = 3
+    SWITCHED = 4
+    DONE = 5
+
+
+NEW, CONNECTING, SENDING, ANSWERING, SWITCHED, DONE = State
+"""The members as module constants, which are read faster."""

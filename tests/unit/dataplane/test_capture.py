@@ -1,0 +1,137 @@
+"""Taps are bounded; halves of pairs are handed over, or dropped and counted, and never waited for."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+from hypothesis import given
+from hypothesis import strategies as st
+
+from router.channel import Capture, Frame, Link
+from router.dataplane import capture
+from router.dataplane.capture import Outcome, RecorderLink, Tap, message
+from router.http1.head import ResponseHead
+from router.telemetry.counters import EventCounter
+from tests.support.captures import primary
+from tests.support.workers import until
+
+
+@given(st.lists(st.binary(min_size=1, max_size=20)), st.integers(0, 50))
+def test_a_tap_keeps_the_beginning_and_counts_all(pieces: list[bytes], limit: int) -> None:
+    tap = Tap(limit)
+    for piece in pieces:
+        tap.add(piece)
+    whole = b"".join(pieces)
+    assert (tap.body, tap.size, tap.whole) == (whole[:limit], len(whole), len(whole) <= limit)
+
+
+def test_a_message_says_when_it_is_not_all() -> None:
+    tap = Tap(10)
+    tap.add(b"12345")
+    fields = [(b"x-a", b"X-A", b"1", b"X-A: 1\r\n")]
+    assert message(fields, tap, complete=True).truncated is False
+    assert message(fields, tap, complete=False).truncated is True
+    assert message(fields, tap, complete=True).headers == ((b"X-A", b"1"),)
+    tap.add(b"678901")
+    assert message(fields, tap, complete=True).truncated is True
+
+
+def test_an_outcome_without_an_answer_has_no_status() -> None:
+    none = Outcome("http://u", None, 1.5, -1.0, False, "timeout").captured("v2", Tap(5))
+    assert (none.status, none.error, none.latency_ms, none.first_byte_ms) == (0, "timeout", 1500.0, 0.0)
+    head = ResponseHead(200, b"OK", True, [], {})
+    whole = Outcome("http://u", head, 0.5, 0.25, True, "").captured("v2", Tap(5))
+    assert (whole.status, whole.first_byte_ms, whole.message.truncated) == (200, 250.0, False)
+
+
+class Recorder:
+    """A recorder that can be slow: it reads only while `reading`."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self.captures: list[Capture] = []
+        self.links: list[Link] = []
+        self._server: asyncio.Server | None = None
+
+    async def start(self) -> None:
+        loop = asyncio.get_running_loop()
+        self._server = await loop.create_unix_server(self._accept, self.path)
+
+    def _accept(self) -> Link:
+        link = Link(self._on_frame, lambda _: None)
+        self.links.append(link)
+        return link
+
+    def _on_frame(self, link: Link, frame: Frame) -> None:
+        assert isinstance(frame, Capture)
+        self.captures.append(frame)
+
+    def stop(self) -> None:
+        if self._server is not None:
+            self._server.close()
+        for link in self.links:
+            link.close()
+
+
+@pytest_asyncio.fixture
+async def recorder(tmp_path: Path) -> AsyncIterator[Recorder]:
+    recorder = Recorder(str(tmp_path / "r"))
+    yield recorder
+    recorder.stop()
+
+
+def dropped(events: EventCounter, reason: str) -> int:
+    return events.counts.get(("router_captures_dropped_total", "loan", reason), 0)
+
+
+async def test_what_comes_while_the_recorder_is_away_is_counted_and_then_it_goes_on(
+    recorder: Recorder,
+) -> None:
+    events = EventCounter()
+    link = RecorderLink(recorder.path, asyncio.get_running_loop(), events)
+    link.start()
+    link.send(primary("lost"))
+    assert dropped(events, "recorder_down") == 1
+    for round_number in range(2):  # the second one after a crash
+        Path(recorder.path).unlink(missing_ok=True)
+        await recorder.start()
+        await until(lambda: link._link is not None, what="connected")
+        link.send(primary(f"kept-{round_number}"))
+        await until(lambda: len(recorder.captures) == round_number + 1, what="the half recorded")  # noqa: B023
+        recorder.stop()
+        await until(lambda: link._link is None, what="the loss noticed")
+    await link.close()
+    assert dropped(events, "recorder_down") == 1
+
+
+async def test_a_recorder_that_does_not_read_costs_halves_but_never_holds_up(
+    recorder: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(capture, "RECORDER_BACKLOG", 100_000)
+    monkeypatch.setattr(capture, "CLOSE_LIMIT", 0.1)
+    await recorder.start()
+    events = EventCounter()
+    link = RecorderLink(recorder.path, asyncio.get_running_loop(), events)
+    link.start()
+    await until(lambda: recorder.links and recorder.links[0].connected, what="connected")
+    transport = recorder.links[0]._transport
+    assert transport is not None
+    transport.pause_reading()
+    for _ in range(100):
+        link.send(primary("big", b"x" * 50_000))
+    assert dropped(events, "recorder_slow") > 50
+    async with asyncio.timeout(2):
+        await link.close()
+
+
+async def test_closing_sends_what_waits(recorder: Recorder) -> None:
+    await recorder.start()
+    link = RecorderLink(recorder.path, asyncio.get_running_loop(), EventCounter())
+    link.start()
+    await until(lambda: link._link is not None, what="connected")
+    for _ in range(20):
+        link.send(primary("big", b"x" * 50_000))
+    await link.close()
+    await until(lambda: len(recorder.captures) == 20, what="all recorded")
