@@ -112,8 +112,8 @@ class Downstream(asyncio.Protocol):
         """
         index, host = head.index, head.host
         if b"x-forwarded-for" in index or b"x-forwarded-proto" in index or b"x-forwarded-host" in index:
-            before = index.get(b"x-forwarded-for")
-            chain = before + b", " + self.ip if before else self.ip
+            before = [field[2] for field in head.fields if field[0] == b"x-forwarded-for" and field[2]]
+            chain = b", ".join((*before, self.ip))
             scheme = index.get(b"x-forwarded-proto") or self._scheme
             lines = b"x-forwarded-for: %b\r\nx-forwarded-proto: %b\r\n" % (chain, scheme)
             return b"%bx-forwarded-host: %b\r\n" % (lines, index.get(b"x-forwarded-host") or host)
@@ -232,6 +232,17 @@ class Downstream(asyncio.Protocol):
             self._exchange.client_resumed()
 
     # RequestSink
+
+    def on_request_whole(self, head: RequestHead, body: bytes) -> None:
+        if self._exchange is None and not self._queue and not self._closing:
+            self.deadline = NEVER
+            exchange = self._exchange = Exchange(self._engine, self, head)
+            exchange.start_whole(body)
+        else:
+            self.on_request(head)
+            if body:
+                self.on_request_body(body)
+            self.on_request_end()
 
     def on_request(self, head: RequestHead) -> None:
         if self._closing:

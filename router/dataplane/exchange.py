@@ -18,7 +18,7 @@ from router.dataplane.reply import Reply
 from router.dataplane.routes import Route, Version, choose
 from router.dataplane.state import ANSWERING, CONNECTING, DONE, NEW, SENDING, SWITCHED
 from router.dataplane.timers import NEVER
-from router.http1.framing import CHUNKED, LAST_CHUNK, LENGTH, Malformed, chunk, unchunk
+from router.http1.framing import CHUNKED, LAST_CHUNK, Malformed, chunk, unchunk
 from router.http1.head import RequestHead, ResponseHead, compose_request
 
 if TYPE_CHECKING:
@@ -63,6 +63,16 @@ class Exchange(Reply):
         self._upstream: Upstream | None = None
         self._route: Route | None = None
 
+    def start_whole(self, body: bytes) -> None:
+        """`start` with a request that is here to its end."""
+        self._request_whole = True
+        if body:
+            self._replay = [body]
+            self._replay_size = len(body)
+        self.start()
+        if self._mirroring is not None and self._state is not DONE:
+            self._mirroring.launch(self.head, self.id, self._forwarded)
+
     def start(self) -> None:
         """Finds the deployment, assigns a version and makes the first attempt. Only the first call does anything."""
         if self._state is not NEW:
@@ -78,7 +88,7 @@ class Exchange(Reply):
         self._attempts_left = route.retries
         self._end_by = self._started + route.timeouts.total
         version = route.assign(head, client.ip)
-        if route.copies is not None:
+        if route.copies is not None and not head.upgrade:
             targets = route.copies_for(version)
             if targets:
                 self._mirroring = Mirroring(engine, route, targets)
@@ -167,11 +177,8 @@ class Exchange(Reply):
                 self._replay = None
         self._client.let_go()
         upstream.lease(self, to_head=head.method == b"HEAD", request=b"".join(pieces))
-        route = self._route
-        assert route is not None
-        self._set_deadline(
-            upstream, route.timeouts.first_byte if self._request_whole else route.timeouts.idle
-        )
+        timeouts = self._route.timeouts  # type: ignore[union-attr]
+        self._set_deadline(upstream, timeouts.first_byte if self._request_whole else timeouts.idle)
 
     def _set_deadline(self, upstream: Upstream, wait: float) -> None:
         """The upstream has `wait` seconds for its next sign of life, and no more than is left in all."""
@@ -183,12 +190,7 @@ class Exchange(Reply):
     # what the client's connection says
 
     def request_body(self, data: bytes) -> None:
-        state = self._state
-        if state is NEW and self.head.framing is LENGTH:
-            self._replay.append(data)  # type: ignore[union-attr]  # nothing has been sent that could be too much
-            self._replay_size += len(data)
-            return
-        if state is DONE:
+        if self._state is DONE:
             return
         if self._mirroring is not None:
             self._mirroring.request.add(data)
@@ -264,6 +266,15 @@ class Exchange(Reply):
         if not self.head.upgrade:
             raise Malformed("a 101 nobody asked for")
         self.on_response(head)
+
+    def on_response_whole(self, head: ResponseHead, body: bytes) -> None:
+        self.on_response(head)
+        if self._state is ANSWERING:
+            self._answer_whole = True
+            if body:
+                self._out.append(body)
+                if self._mirroring is not None:
+                    self._mirroring.answer.add(body)
 
     def on_response(self, head: ResponseHead) -> None:
         self._answer = head

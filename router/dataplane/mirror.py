@@ -188,9 +188,16 @@ class Copy:
     def on_switching(self, head: ResponseHead) -> None:
         raise Malformed("a copy does not ask for another protocol")
 
+    def on_response_whole(self, head: ResponseHead, body: bytes) -> None:
+        self.on_response(head)
+        self._tap.add(body)
+        self._whole = True
+
     def on_response(self, head: ResponseHead) -> None:
         self._answer = head
         self._first_byte = self._engine.time - self._started
+        if head.status < 500 and self._endpoint is not None and self._endpoint.ejection.troubled:
+            self._endpoint.ejection.success()
 
     def on_response_body(self, data: bytes) -> None:
         self._tap.add(data)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from router.dataplane.capture import Outcome
 from router.dataplane.faults import Fault, render
 from router.dataplane.state import DONE, State
-from router.http1.framing import CHUNKED, LAST_CHUNK, UNTIL_CLOSE
+from router.http1.framing import LAST_CHUNK, LENGTH
 from router.http1.head import RequestHead, ResponseHead, response_lines
 
 if TYPE_CHECKING:
@@ -62,18 +62,15 @@ class Reply:
         version, request, out = self._version, self.head, self._out
         assert version is not None
         out.append(response_lines(head))
+        keep = request.keep_alive and self._request_whole and not self._engine.draining
         self._rechunk = self._close_delimited = False
-        if head.framing is CHUNKED or head.framing is UNTIL_CLOSE:
+        if head.framing > LENGTH:
             if request.minor:
                 self._rechunk = True
                 out.append(b"transfer-encoding: chunked\r\n")
             else:
                 self._close_delimited = True
-        keep = (
-            request.keep_alive
-            and self._request_whole
-            and not (self._close_delimited or self._engine.draining)
-        )
+                keep = False
         if head.status == 101:
             keep = False
             out.append(b"connection: upgrade\r\nupgrade: websocket\r\n")

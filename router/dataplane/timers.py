@@ -17,6 +17,9 @@ PATROL = 1.0
 
 NEVER = float("inf")
 
+_VISITED = -2
+"""The slot of an item that is being visited, so that its own changes are seen."""
+
 
 class Timed(Protocol):
     """Something with a deadline, in `time.monotonic` seconds. `slot` is the wheel's, -1 while not watched."""
@@ -34,7 +37,6 @@ class Wheel:
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self._slots: dict[int, set[Timed]] = {}
-        self._turned = 0
         self._handle: asyncio.TimerHandle | None = None
 
     def watch(self, item: Timed) -> None:
@@ -42,7 +44,6 @@ class Wheel:
         now = monotonic()
         self._place(item, now)
         if self._handle is None:
-            self._turned = int(now / GRANULARITY)
             self._handle = self._loop.call_later(GRANULARITY, self._turn)
 
     def hasten(self, item: Timed) -> None:
@@ -69,20 +70,21 @@ class Wheel:
             members.add(item)
 
     def _turn(self) -> None:
+        # Scheduled before the visits: one that fails must not stop the clock for all others.
+        self._handle = self._loop.call_later(GRANULARITY, self._turn)
         now = monotonic()
         current = int(now / GRANULARITY)
         slots = self._slots
-        # A loop that slept long makes up for every turn it missed; there are at most as many slots as items.
-        due = [slot for slot in range(self._turned + 1, current + 1) if slot in slots]
-        if current - self._turned > 2 * PATROL / GRANULARITY:
-            due = sorted(slot for slot in slots if slot <= current)
-        self._turned = current
-        for slot in due:
-            for item in slots.pop(slot):
-                if item.slot != slot:
-                    continue  # forgotten, by an item visited before it in this very turn
+        for slot in sorted(slot for slot in slots if slot <= current):
+            members = slots[slot]
+            while members:
+                item = members.pop()
+                item.slot = _VISITED
                 if item.deadline <= now:
                     item.on_deadline(now)
-                if item.slot == slot:
+                if item.slot == _VISITED:
                     self._place(item, now)
-        self._handle = self._loop.call_later(GRANULARITY, self._turn) if slots else None
+            del slots[slot]
+        if not slots:
+            self._handle.cancel()
+            self._handle = None

@@ -30,6 +30,9 @@ MAX_FIELDS = 200
 class RequestSink(Protocol):
     """Takes what a client sent."""
 
+    def on_request_whole(self, head: RequestHead, body: bytes) -> None:
+        """A request that came in one read, instead of the three that follow."""
+
     def on_request(self, head: RequestHead) -> None: ...
     def on_request_body(self, data: bytes) -> None: ...
     def on_request_end(self) -> None: ...
@@ -43,6 +46,10 @@ class ResponseSink(Protocol):
 
     def on_informational(self, head: ResponseHead) -> None: ...
     def on_switching(self, head: ResponseHead) -> None: ...
+
+    def on_response_whole(self, head: ResponseHead, body: bytes) -> None:
+        """A response that came in one read, instead of the three that follow."""
+
     def on_response(self, head: ResponseHead) -> None: ...
     def on_response_body(self, data: bytes) -> None: ...
     def on_response_end(self) -> None: ...
@@ -166,24 +173,19 @@ class RequestParser(_Collector):
         head = self._known.request(data[:end])
         if head is None or len(head.fields) > MAX_FIELDS:
             return data
-        self._keep_alive = True
         end += 4
-        rest = head.length
-        size = len(data) - end
-        sink = self._sink
-        sink.on_request(head)
-        if not rest:
-            sink.on_request_end()
-            return data[end:]
-        if size < rest:
-            self._in_head = False
-            self._rest = rest - size
-            if size:
-                sink.on_request_body(data[end:])
-            return b""
-        sink.on_request_body(data[end : end + rest])
-        sink.on_request_end()
-        return data[end + rest :]
+        after = end + head.length
+        size = len(data)
+        if after <= size:
+            self._sink.on_request_whole(head, data[end:after])
+            return data[after:]
+        self._keep_alive = True
+        self._in_head = False
+        self._rest = after - size
+        self._sink.on_request(head)
+        if size > end:
+            self._sink.on_request_body(data[end:])
+        return b""
 
     def _feed_body(self, data: bytes) -> bytes:
         """Passes on a piece of a body of known length; returns what lies after it."""
@@ -261,11 +263,11 @@ class RequestParser(_Collector):
 class ResponseParser(_Collector):
     """Parses the responses of one upstream connection, one request at a time.
 
-    `head` is that of the response once it came; `switched` holds the bytes after a 101; `surplus` is true when
-    bytes came after the response.
+    `head` is that of the response once it came, `done` that nothing more is expected; `switched` holds the bytes
+    after a 101; `surplus` is true when bytes came after the response.
     """
 
-    __slots__ = ("_done", "_known", "_parser", "_reason", "_to_head", "head", "sink", "surplus", "switched")
+    __slots__ = ("_known", "_parser", "_reason", "_to_head", "done", "head", "sink", "surplus", "switched")
 
     def __init__(self, known: KnownLines | None = None) -> None:
         super().__init__()
@@ -274,7 +276,7 @@ class ResponseParser(_Collector):
         self._parser = httptools.HttpResponseParser(self)
         self._reason = b""
         self._to_head = False
-        self._done = True
+        self.done = True
         self.head: ResponseHead | None = None
         self.surplus = False
         self.switched: bytes | None = None
@@ -284,18 +286,18 @@ class ResponseParser(_Collector):
         self.sink = sink
         self.head = None
         self._to_head = to_head
-        self._done = False
+        self.done = False
         self._head_size = 0
 
     @property
     def reusable(self) -> bool:
         """Whether the response is whole and the connection fit for another request."""
         head = self.head
-        return self._done and not self.surplus and head is not None and head.keep_alive
+        return self.done and not self.surplus and head is not None and head.keep_alive
 
     def feed(self, data: bytes) -> None:
         """Raises Malformed (or HeadTooLarge)."""
-        if self._done:
+        if self.done:
             self.surplus = True
             return
         if not self._in_head and self._rest:
@@ -313,10 +315,10 @@ class ResponseParser(_Collector):
                 raise
             raise self._refused from None
         except httptools.HttpParserError as error:
-            if not self._done:
+            if not self.done:
                 raise Malformed(f"not a valid HTTP/1.1 response: {error}") from None
             self.surplus = True
-        if self._in_head and not self._done and self._head_size > MAX_HEAD:
+        if self._in_head and not self.done and self._head_size > MAX_HEAD:
             raise HeadTooLarge(f"the head is over {MAX_HEAD} bytes")
 
     def _feed_plain(self, data: bytes) -> bool:
@@ -329,22 +331,22 @@ class ResponseParser(_Collector):
             return False
         self.head = head
         end += 4
-        rest = head.length if head.framing is LENGTH else 0
-        size = len(data) - end
-        assert self.sink is not None
-        self.sink.on_response(head)
-        sink = self.sink  # another one may have taken over
-        if size < rest:
-            self._in_head = False
-            self._rest = rest - size
-            if size:
-                sink.on_response_body(data[end:])
+        after = end + head.length if head.framing is LENGTH else end
+        size = len(data)
+        sink = self.sink
+        assert sink is not None
+        if after <= size:
+            self.done = True
+            self.surplus = after < size
+            sink.on_response_whole(head, data[end:after])
+            if self.sink is not sink:  # another one took over, and is told of the end
+                self.sink.on_response_end()  # type: ignore[union-attr]
             return True
-        if rest:
-            sink.on_response_body(data[end:] if size == rest else data[end : end + rest])
-        self.surplus = size > rest
-        self._done = True
-        sink.on_response_end()
+        self._in_head = False
+        self._rest = after - size
+        sink.on_response(head)
+        if size > end:
+            self.sink.on_response_body(data[end:])  # type: ignore[union-attr]
         return True
 
     def _feed_body(self, data: bytes) -> None:
@@ -363,13 +365,13 @@ class ResponseParser(_Collector):
 
     def finish(self) -> bool:
         """The upstream closed. Tells whether the response is whole: it was already, or only the close could end it."""
-        if not self._done and self.head is not None and self.head.framing is UNTIL_CLOSE:
+        if not self.done and self.head is not None and self.head.framing is UNTIL_CLOSE:
             self.head.keep_alive = False
             self._end()
-        return self._done
+        return self.done
 
     def _end(self) -> None:
-        self._done = True
+        self.done = True
         self._in_head = True
         assert self.sink is not None
         self.sink.on_response_end()
@@ -377,7 +379,7 @@ class ResponseParser(_Collector):
     # callbacks of llhttp
 
     def on_message_begin(self) -> None:
-        if self._done:
+        if self.done:
             self.surplus = True
         self._head_size = self._head_size or 1
         self._fields = []
@@ -389,7 +391,7 @@ class ResponseParser(_Collector):
         self._reason += part
 
     def _take_head(self) -> None:
-        if self._done:
+        if self.done:
             return
         fields, index, parser = self._fields, self._index, self._parser
         if self._head_size > MAX_HEAD or len(fields) > MAX_FIELDS:
@@ -424,7 +426,7 @@ class ResponseParser(_Collector):
             self._end()
 
     def on_body(self, data: bytes) -> None:
-        if self._done:
+        if self.done:
             self.surplus = True
             return
         if self._rest:
@@ -432,7 +434,7 @@ class ResponseParser(_Collector):
         self.sink.on_response_body(data)  # type: ignore[union-attr]
 
     def on_message_complete(self) -> None:
-        if self._done:
+        if self.done:
             return
         head = self.head
         if head is None or head.status < 200:

@@ -8,7 +8,7 @@ llhttp: what is accepted here is a strict part of what llhttp accepts, with the 
 import re
 from typing import TypeVar
 
-from router.http1.framing import request_framing, response_framing
+from router.http1.framing import LENGTH, response_framing
 from router.http1.head import Field, RequestHead, ResponseHead
 
 T = TypeVar("T")
@@ -65,8 +65,10 @@ class KnownLines:
         if len(index) != len(fields) or b"host" not in index:
             return None
         head = RequestHead(start[0], start[1], True, fields, index)
-        if b"content-length" in index:
-            head.framing, head.length = request_framing(True, index)
+        length = index.get(b"content-length")
+        if length is not None and (size := int(length)):
+            head.framing = LENGTH
+            head.length = size
         return head
 
     def response(self, text: bytes, to_head: bool) -> ResponseHead | None:

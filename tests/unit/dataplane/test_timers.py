@@ -20,7 +20,10 @@ class Clock:
     def call_later(self, delay: float, callback: Callable[[], object]) -> object:
         assert self.pending is None
         self.pending = callback
-        return object()
+        return self
+
+    def cancel(self) -> None:
+        self.pending = None
 
     def advance(self, seconds: float) -> None:
         """Goes on turn by turn."""
@@ -170,3 +173,16 @@ def test_an_empty_wheel_stands_still_and_turns_again(clock: Clock, wheel: Wheel)
     wheel.watch(item)
     clock.advance(0.3)
     assert len(item.visits) == 1
+
+
+def test_a_visit_that_fails_stops_nobody_elses_clock(clock: Clock, wheel: Wheel) -> None:
+    def fail(item: Item) -> None:
+        raise RuntimeError("a bug")
+
+    broken, others = Item(clock.now, fail), [Item(clock.now) for _ in range(5)]
+    for item in (broken, *others):
+        wheel.watch(item)
+    with pytest.raises(RuntimeError):
+        clock.advance(2 * GRANULARITY)
+    clock.advance(2 * GRANULARITY)
+    assert all(len(item.visits) == 1 for item in others)

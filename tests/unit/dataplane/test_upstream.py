@@ -32,6 +32,13 @@ class Carrier:
         if self._let_go:
             self.upstream.release(request_whole=True)
 
+    def on_response_whole(self, head: ResponseHead, body: bytes) -> None:
+        self.on_response(head)
+        if body and self.upstream.carrier is self:
+            self.on_response_body(body)
+        if self.upstream.carrier is self:
+            self.on_response_end()
+
     def on_response_body(self, data: bytes) -> None:
         self.heard.append(data)
 

@@ -33,6 +33,12 @@ class Requests:
         assert data
         _add_body(self.events, data)
 
+    def on_request_whole(self, head: RequestHead, body: bytes) -> None:
+        self.on_request(head)
+        if body:
+            self.on_request_body(body)
+        self.on_request_end()
+
     def on_request_end(self) -> None:
         self.events.append(("end",))
 
@@ -67,6 +73,12 @@ class Responses:
     def on_response_body(self, data: bytes) -> None:
         assert data
         _add_body(self.events, data)
+
+    def on_response_whole(self, head: ResponseHead, body: bytes) -> None:
+        self.on_response(head)
+        if body:
+            self.on_response_body(body)
+        self.on_response_end()
 
     def on_response_end(self) -> None:
         self.events.append(("end",))

@@ -39,6 +39,18 @@ class Seen:
 
     on_request = on_response = on_informational = on_switching = _head
 
+    def on_request_whole(self, head: RequestHead, body: bytes) -> None:
+        self._head(head)
+        if body:
+            self.told.append(body)
+        self.told.append("end")
+
+    def on_response_whole(self, head: ResponseHead, body: bytes) -> None:
+        self._head(head)
+        if body:
+            self.told.append(body)
+        self.told.append("end")
+
     def on_held(self, size: int) -> None: ...
 
     def on_request_body(self, data: bytes) -> None:
