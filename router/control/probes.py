@@ -9,6 +9,7 @@ to 299 within the timeout; the body is not read, redirects are not followed.
 import asyncio
 import logging
 import random
+import ssl
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
@@ -60,7 +61,10 @@ class Prober:
         self._tasks = tasks
         self._on_change = on_change
         self._client = httpx.AsyncClient(
-            headers={"user-agent": "router-health"}, follow_redirects=False, trust_env=False
+            headers={"user-agent": "router-health"},
+            follow_redirects=False,
+            trust_env=False,
+            verify=ssl.create_default_context(),  # the system's authorities, as in the data plane
         )
         self._probes: dict[Check, _Probe] = {}
         self._down: tuple[str, ...] = ()

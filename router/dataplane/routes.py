@@ -93,8 +93,10 @@ class Version:
         self.in_flight_limit = spec.in_flight
         self.endpoints = [runtime.endpoint("live", url) for url in spec.urls]
         self.copy_endpoints = [runtime.endpoint("shadow", url) for url in spec.urls]
+        for endpoint in self.endpoints:
+            # The limit is the version's; copies have a budget of their own.
+            endpoint.connection_limit = -(-spec.connections // len(spec.urls))
         for endpoint in (*self.endpoints, *self.copy_endpoints):
-            endpoint.connection_limit = spec.connections
             endpoint.connect_timeout = deployment.timeouts.connect
         self.counter = runtime.counter(deployment.name, spec.name, "live")
         self.shadow_counter = runtime.counter(deployment.name, spec.name, "shadow")

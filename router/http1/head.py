@@ -99,7 +99,8 @@ class RequestHead:
 class ResponseHead:
     """A parsed response head."""
 
-    __slots__ = ("fields", "framing", "index", "keep_alive", "length", "lines", "minor", "reason", "status")
+    __slots__ = ("fields", "framing", "index", "keep_alive", "length", "lines", "minor", "nominated", "reason",
+                 "status")  # fmt: skip
 
     def __init__(
         self, status: int, reason: bytes, minor: bool, fields: list[Field], index: dict[bytes, bytes]
@@ -113,9 +114,13 @@ class ResponseHead:
         self.length = 0
         self.keep_alive = minor
         self.lines = b""
+        self.nominated: frozenset[bytes] = frozenset()
 
     def read_connection(self) -> None:
-        """Takes in the Connection header: whether the connection can be used again."""
+        """Takes in the Connection header: whether the connection can be used again, and what is for this hop only.
+
+        A server can't take away what says how the answer is to be read.
+        """
         tokens = _tokens(self.fields, b"connection")
         if b"close" in tokens:
             self.keep_alive = False
@@ -165,7 +170,7 @@ def response_lines(head: ResponseHead) -> bytes:
     """The status line and the field lines of a response that travel end to end; composed once a head."""
     lines = head.lines
     if not lines:
-        drop = RESPONSE_DROP
+        drop = RESPONSE_DROP | head.nominated
         kept = [field[3] for field in head.fields if field[0] not in drop]
         lines = head.lines = b"HTTP/1.1 %d %b\r\n%b" % (head.status, head.reason, b"".join(kept))
     return lines

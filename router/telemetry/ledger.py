@@ -22,6 +22,9 @@ _EMPTY = Histogram({}, 0.0)
 _K = TypeVar("_K")
 
 
+_FALLBACKS = "router_fallbacks_total"
+
+
 @dataclass(frozen=True, slots=True)
 class SeriesTotals:
     """What all workers together counted for one (deployment, version, role); histograms in seconds."""
@@ -62,6 +65,9 @@ class PairTotals:
 class VersionSummary:
     """The numbers a person wants to see of one version; times in seconds, None without observations.
 
+    A request that fell back counts for the version that could not answer it, as its error, and for the one that
+    did.
+
     `agreement` is with the versions that answered while this one got copies. How often a version disagrees
     with itself (noise) is no part of it: that is in `Ledger.pairs`, with the version on both sides.
     """
@@ -73,6 +79,8 @@ class VersionSummary:
     p95: float | None
     shadow_requests: int
     shadow_errors: int
+    shadow_p50: float | None
+    shadow_p95: float | None
     agreement: float | None
 
 
@@ -128,7 +136,15 @@ class Ledger:
         series = self._totals(base, workers)
         pairs = {key: totals for key, totals in self.pairs().items() if key[0] == deployment}
         versions = {key[1] for key in series} | {key[2] for key in pairs}
-        return {version: _summarize(version, series, pairs) for version in sorted(versions)}
+        failed: dict[str, int] = {}
+        for worker in (self._base, *self._workers.values()):
+            for key, count in worker.events.items():
+                if key[:2] == (_FALLBACKS, deployment):
+                    failed[key[2]] = failed.get(key[2], 0) + count
+        return {
+            version: _summarize(version, series, pairs, failed.get(version, 0))
+            for version in sorted(versions | failed.keys())
+        }
 
     def _totals(self, base: "_Worker", workers: "list[_Worker]") -> dict[SeriesKey, SeriesTotals]:
         in_flight: dict[SeriesKey, int] = {}
@@ -229,7 +245,10 @@ def _add_counts(total: dict[_K, int], more: Mapping[_K, int]) -> None:
 
 
 def _summarize(
-    version: str, series: Mapping[SeriesKey, SeriesTotals], pairs: Mapping[PairKey, PairTotals]
+    version: str,
+    series: Mapping[SeriesKey, SeriesTotals],
+    pairs: Mapping[PairKey, PairTotals],
+    fallbacks: int,
 ) -> VersionSummary:
     by_role = {role: totals for (_, name, role), totals in series.items() if name == version}
     live, shadow = by_role.get("live", SeriesTotals()), by_role.get("shadow", SeriesTotals())
@@ -238,12 +257,14 @@ def _summarize(
         if copied == version != primary:
             _add_counts(verdicts, totals.verdicts)
     return VersionSummary(
-        requests=live.requests,
-        errors=live.errors,
+        requests=live.requests + fallbacks,
+        errors=live.errors + fallbacks,
         in_flight=live.in_flight + shadow.in_flight,
         p50=quantile(live.duration, 0.5),
         p95=quantile(live.duration, 0.95),
         shadow_requests=shadow.requests,
         shadow_errors=shadow.errors,
+        shadow_p50=quantile(shadow.duration, 0.5),
+        shadow_p95=quantile(shadow.duration, 0.95),
         agreement=PairTotals(verdicts, {}).agreement,
     )

@@ -49,13 +49,19 @@ async def test_the_clients_request_id_and_forwarded_chain_are_kept() -> None:
         await worker.publish(deployment({"v1": upstream.url}))
         reader, writer = await connect(worker.port)
         writer.write(
-            get(b"/", b"X-Request-ID: mine", b"X-Forwarded-For: 10.0.0.9", b"X-Forwarded-Proto: https")
+            get(
+                b"/",
+                b"X-Request-ID: mine",
+                b"X-Forwarded-For: 10.0.0.8",
+                b"X-Forwarded-For: 10.0.0.9",
+                b"X-Forwarded-Proto: https",
+            )
         )
         answer = await read_answer(reader)
         seen = upstream.requests[0]
         assert answer.fields[b"x-request-id"] == b"mine"
         assert [value for name, value in seen.fields if name.lower() == b"x-request-id"] == [b"mine"]
-        assert seen.get(b"x-forwarded-for") == b"10.0.0.9, 127.0.0.1"
+        assert seen.get(b"x-forwarded-for") == b"10.0.0.8, 10.0.0.9, 127.0.0.1"
         assert seen.get(b"x-forwarded-proto") == b"https"
         writer.close()
 

@@ -169,6 +169,7 @@ def pack(path: Path) -> None:
 def _compress(source: BinaryIO, scratch: Path) -> None:
     status = os.fstat(source.fileno())
     with scratch.open("wb") as out:
+        os.fchmod(out.fileno(), 0o640)
         zstandard.ZstdCompressor(level=3).copy_stream(source, out, read_size=_COPY)
         out.flush()
         os.fsync(out.fileno())

@@ -8,7 +8,7 @@ import pytest
 from router.dataplane.routes import FOUND_LENGTH, FOUND_LIMIT, Route, Routes, choose
 from router.http1.head import RequestHead
 from router.patterns.assignment import bucket, salt_of
-from router.patterns.plan import Copies, DeploymentPlan, Force, Key, Match, Plan, Snapshot
+from router.patterns.plan import Copies, DeploymentPlan, Force, Key, Match, Plan, Snapshot, VersionSpec
 from tests.support.wires import DataPlane, settle
 from tests.support.workers import deployment
 
@@ -189,3 +189,11 @@ async def test_what_is_down_stays_down_for_endpoints_that_come_later() -> None:
     states = {url: endpoint.down for (_, url), endpoint in plane.engine.runtime.endpoints.items()}
     assert states == {"http://192.0.2.1:1": False, "http://192.0.2.2:2": True}
     assert Routes(Snapshot(9, ()), plane.engine.runtime).by_name == {}
+
+
+async def test_a_limit_of_connections_is_shared_by_the_endpoints_of_a_version() -> None:
+    spec = VersionSpec("v1", ("http://192.0.2.1:1", "http://192.0.2.2:2", "http://192.0.2.3:3"), 7, 0)
+    plan = DeploymentPlan("d", Match(path="/**"), (spec,), Plan("v1"))
+    version = DataPlane(plan).engine.routes.by_name["d"].versions["v1"]
+    assert [endpoint.connection_limit for endpoint in version.endpoints] == [3, 3, 3]
+    assert [endpoint.connection_limit for endpoint in version.copy_endpoints] == [0, 0, 0]

@@ -146,3 +146,12 @@ def test_a_field_that_counts_comes_once() -> None:
     refuse_repeated(fields, (b"host", b"content-length"))
     with pytest.raises(Malformed, match="more than one x field"):
         refuse_repeated(fields, (b"x",))
+
+
+def test_what_an_upstream_names_for_its_hop_stays_behind_but_never_what_says_how_to_read_it() -> None:
+    fields, index = fields_of(
+        (b"Connection", b"X-Hop, Content-Length"), (b"x-hop", b"1"), (b"content-length", b"2"), (b"x", b"3")
+    )
+    head = ResponseHead(200, b"OK", True, fields, index)
+    head.read_connection()
+    assert response_lines(head) == b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\nx: 3\r\n"

@@ -107,6 +107,19 @@ def test_summary_of_a_deployment() -> None:
     assert ledger.summary("unknown") == {}
 
 
+def test_what_fell_back_counts_as_the_failure_of_the_version_that_could_not_answer() -> None:
+    stable = VersionCounter("d", "v1", "live")
+    stable.start()
+    stable.finish(200, 0.1, -1.0)
+    ledger = Ledger()
+    ledger.tally("a", Tally((stable.tally(),), ((("router_fallbacks_total", "d", "v2"), 1),)))  # type: ignore[arg-type]
+    ledger.tally("b", Tally((), ((("router_fallbacks_total", "other", "v2"), 5),)))
+    assert {name: (seen.requests, seen.errors) for name, seen in ledger.summary("d").items()} == {
+        "v1": (1, 0),
+        "v2": (1, 1),
+    }
+
+
 STEPS = st.lists(st.tuples(st.integers(0, 2), st.sampled_from(["count", "tell", "die"])), max_size=60)
 
 
