@@ -126,6 +126,7 @@ class ResponseHead:
             self.keep_alive = False
         elif b"keep-alive" in tokens:
             self.keep_alive = True
+        self.nominated = tokens - {b"close", b"keep-alive", b"upgrade"} - _NEVER_NOMINATED
 
 
 def refuse_repeated(fields: list[Field], names: tuple[bytes, ...]) -> None:
