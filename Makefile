@@ -42,12 +42,14 @@ clean:
 	@test -n "$(PYTHON)" || { echo "router needs Python 3.11 or newer, and found none: make PYTHON=/path/to/python3" >&2; exit 1; }
 	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
 	  echo "router needs Python 3.11 or newer, $(PYTHON) is $$("$(PYTHON)" -V 2>&1): make PYTHON=/path/to/python3" >&2; exit 1; }
-	"$(PYTHON)" -m venv .venv
+	@"$(PYTHON)" -m venv .venv
 
 .venv/.installed: pyproject.toml constraints.txt | .venv/bin/python
-	$(PIP) --editable .
+	@echo "installing the pinned packages into .venv, once"
+	@$(PIP) --editable .
 	@touch $@
 
 .venv/.installed-test: pyproject.toml constraints.txt | .venv/bin/python
-	$(PIP) --editable '.[test]'
+	@echo "installing the pinned packages and those for tests into .venv, once"
+	@$(PIP) --editable '.[test]'
 	@touch .venv/.installed $@

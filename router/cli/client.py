@@ -1,19 +1,25 @@
 """How a command talks to a running router: the connection, the options all share, and what goes wrong."""
 
 import json
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import closing
 from functools import wraps
 from typing import Any
 from urllib.parse import quote
 
 import click
 import httpx
-from rich.console import Console
+from click.core import ParameterSource
+from rich.console import Console, RenderableType
+
+from router.cli.wording import plain
 
 DEFAULT_ADMIN = "http://127.0.0.1:8081"
 TIMEOUT = 10.0
 """Seconds to wait for an answer; a rollback takes at most about one."""
+
+UNBOUNDED = 10_000
+"""Columns of an output that is no terminal."""
 
 
 class Failed(click.ClickException):
@@ -38,14 +44,26 @@ class Admin:
 
     def get(self, path: str, **query: str | int) -> Any:
         """The JSON at `/api/v1/PATH`."""
-        return self._call("GET", path, params=query)
+        return self._json("GET", path, params=query)
 
     def post(self, path: str, body: dict[str, Any] | None = None) -> Any:
         """Acts, and returns the answer's JSON."""
-        return self._call("POST", path, json=body or {})
+        return self._json("POST", path, json=body or {})
 
-    def _call(self, method: str, path: str, **options: Any) -> Any:
+    def metrics(self) -> str:
+        """The metrics page, in the Prometheus text format."""
+        return self._call("GET", f"{self._url}/metrics").text
+
+    def _json(self, method: str, path: str, **options: Any) -> Any:
         url = f"{self._url}/api/v1/{path}"
+        try:
+            return self._call(method, url, **options).json()
+        except ValueError:
+            raise Failed(
+                f"{method} {url}: the answer is no JSON; is this a router's admin address?"
+            ) from None
+
+    def _call(self, method: str, url: str, **options: Any) -> httpx.Response:
         try:
             answer = self._client.request(method, url, **options)
         except (httpx.ConnectError, httpx.UnsupportedProtocol, httpx.InvalidURL) as error:
@@ -54,12 +72,7 @@ class Admin:
             raise Failed(f"{method} {url}: {str(error) or type(error).__name__}") from None
         if answer.is_error:
             raise Failed(f"{method} {url}: {answer.status_code} {reason_of(answer)}")
-        try:
-            return answer.json()
-        except ValueError:
-            raise Failed(
-                f"{method} {url}: the answer is no JSON; is this a router's admin address?"
-            ) from None
+        return answer
 
 
 def reason_of(answer: httpx.Response) -> str:
@@ -71,7 +84,7 @@ def reason_of(answer: httpx.Response) -> str:
     if not isinstance(problem, dict):
         return answer.reason_phrase
     reason = str(problem.get("detail") or problem.get("title") or answer.reason_phrase)
-    return " ".join(reason.split())
+    return plain(reason)
 
 
 def deployment_path(name: str, *rest: str) -> str:
@@ -80,28 +93,32 @@ def deployment_path(name: str, *rest: str) -> str:
 
 
 class Session:
-    """What a command works with: the router it talks to, and how its answers are shown."""
+    """What a command works with: the router it talks to, and how its answers are shown.
 
-    def __init__(self, admin: Admin, as_json: bool) -> None:
+    `options` is what a command has to be given to reach the same router again: empty, or ` --admin URL`.
+    """
+
+    def __init__(self, admin: Admin, as_json: bool, options: str = "") -> None:
         self.admin = admin
         self.as_json = as_json
+        self.options = options
         self.console = Console(highlight=False)
+        if not self.console.is_terminal:
+            self.console.width = UNBOUNDED
 
-    def show(self, answer: Any, render: Callable[[Any], Any]) -> None:
+    def show(self, answer: Any, render: Callable[[Any], RenderableType]) -> None:
         """Prints the answer as JSON where asked for, else what `render` makes of it."""
         if self.as_json:
             click.echo(json.dumps(answer, indent=2))
         else:
-            self.console.print(render(answer))
+            self.print(render(answer))
 
-
-@contextmanager
-def _session(url: str, token: str, as_json: bool) -> Iterator[Session]:
-    admin = Admin(url, token)
-    try:
-        yield Session(admin, as_json)
-    finally:
-        admin.close()
+    def print(self, shown: RenderableType) -> None:
+        """For people; without the blanks that fill a terminal's lines. Nothing is cut off, and where the output
+        is no terminal nothing is wrapped."""
+        with self.console.capture() as capture:
+            self.console.print(shown, markup=False)
+        click.echo("\n".join(line.rstrip() for line in capture.get().splitlines()))
 
 
 def talks_to_router(command: Callable[..., None]) -> Callable[..., None]:
@@ -114,7 +131,9 @@ def talks_to_router(command: Callable[..., None]) -> Callable[..., None]:
     @click.option("--json", "as_json", is_flag=True, help="Print the answer as JSON.")
     @wraps(command)
     def with_session(url: str, token: str, as_json: bool, **arguments: Any) -> None:
-        with _session(url, token, as_json) as session:
-            command(session, **arguments)
+        source = click.get_current_context().get_parameter_source("url")
+        options = f" --admin {url}" if source is ParameterSource.COMMANDLINE else ""
+        with closing(Admin(url, token)) as admin:
+            command(Session(admin, as_json, options), **arguments)
 
     return with_session

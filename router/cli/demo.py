@@ -22,7 +22,8 @@ def demo(pattern: str, duration: float | None, root: Path) -> None:
 
     Starts two versions of a small classifier, a router in front of them and clients that ask it, on ports that
     are free, and shows what happens until Ctrl-C. Version 2 decides otherwise on a known part of the requests
-    and is 5 ms slower.
+    and is 5 ms slower. The canary goes through its steps, is rolled back after 16 seconds, begins again and is
+    yours then; blue-green switches there and back. The commands to try from another terminal are shown.
 
     \b
       router demo

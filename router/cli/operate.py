@@ -6,7 +6,8 @@ import click
 from rich.console import Group
 from rich.text import Text
 
-from router.cli.client import Failed, Session, deployment_path, talks_to_router
+from router.cli.client import Session, deployment_path, talks_to_router
+from router.cli.wording import PHASE_STYLES, number, percent
 from router.spec import parse_share
 
 
@@ -22,48 +23,35 @@ class ShareParameter(click.ParamType[float]):
             self.fail(f"{value!r}: {error}", param, ctx)
 
 
-def unconfirmed(answer: dict[str, Any]) -> tuple[int, int]:
-    """Of the workers that did not confirm in time: how many were replaced, how many were not.
-
-    A replaced worker serves nothing any more, so the change is in force all the same.
-    """
-    workers = answer["workers"]
-    missing = workers["live"] - workers["confirmed"]
-    replaced = min(missing, workers.get("replaced", missing))
-    return replaced, missing - replaced
-
-
 def outcome(answer: dict[str, Any]) -> Group:
     """What took effect: the phase, the shares, how fast, on how many workers; and what to worry about."""
-    shares = ", ".join(f"{version} {share:.4g} %" for version, share in percentages(answer["shares"]).items())
-    workers = answer["workers"]
-    took = (
-        f"in force after {answer['applied_ms']:.1f} ms on {workers['confirmed']} of {workers['live']} workers"
-    )
+    phase, workers = answer["phase"], answer["workers"]
+    shares = ", ".join(f"{version} {percent(share)}" for version, share in answer["shares"].items())
     lines = [
-        Text.assemble((f"{answer['deployment']}: {answer['phase']}", "bold"), f": {shares}"),
-        Text(f"generation {answer['generation']}, {took}"),
+        Text.assemble(
+            (f"{answer['deployment']}: ", "bold"),
+            (phase, f"bold {PHASE_STYLES.get(phase, '')}"),
+            f": {shares}",
+        ),
+        Text(
+            f"generation {answer['generation']}, in force after {answer['applied_ms']:.1f} ms "
+            f"on {workers['confirmed']} of {number(workers['live'], 'worker')}"
+        ),
     ]
-    replaced, lost = unconfirmed(answer)
-    if replaced:
-        lines.append(Text(f"warning: {replaced} workers did not confirm in time and were replaced", "yellow"))
-    if lost:
-        lines.append(Text(f"{lost} workers did not confirm and were not replaced", "red"))
+    # A worker that does not confirm is killed: the change is in force all the same.
+    if replaced := workers["live"] - workers["confirmed"]:
+        late = (
+            f"{number(replaced, 'worker')} did not confirm in time and {'was' if replaced == 1 else 'were'}"
+        )
+        lines.append(Text(f"warning: {late} replaced", "yellow"))
     if not answer["persisted"]:
         lines.append(Text("warning: not written to the journal; a restart would forget it", "yellow"))
     return Group(*lines)
 
 
-def percentages(shares: dict[str, float]) -> dict[str, float]:
-    return {version: 100.0 * share for version, share in shares.items()}
-
-
 def act(session: Session, name: str, action: str, body: dict[str, Any] | None = None) -> None:
-    """Posts the action and shows what took effect. Raises Failed when it is not in force everywhere."""
-    answer = session.admin.post(deployment_path(name, action), body)
-    session.show(answer, outcome)
-    if unconfirmed(answer)[1]:
-        raise Failed(f"{action} of {name} is not in force on every worker")
+    """Posts the action and shows what took effect."""
+    session.show(session.admin.post(deployment_path(name, action), body), outcome)
 
 
 @click.command()

@@ -4,16 +4,17 @@ import json
 import time
 from collections.abc import Iterator
 from contextlib import suppress
+from datetime import datetime
 from typing import Any
 
 import click
-from rich import box
 from rich.console import Group, RenderableType
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
 from router.cli.client import Failed, Session, deployment_path, talks_to_router
-from router.cli.show import percent
+from router.cli.wording import number, percent, plain
 
 VERDICT_STYLES = {"match": "green", "mismatch": "red", "incomparable": "yellow"}
 VERDICTS = click.Choice(list(VERDICT_STYLES))
@@ -21,6 +22,9 @@ VERDICTS = click.Choice(list(VERDICT_STYLES))
 POLL = 1.0
 POLLED = 500
 """Pairs asked for with every poll; what is written faster than that is skipped, and said to be."""
+
+BODY = 400
+"""Characters of a body that are shown."""
 
 Pair = dict[str, Any]
 
@@ -47,78 +51,93 @@ def key_of(pair: Pair) -> tuple[str, str]:
 
 
 def one_line(pair: Pair) -> Text:
-    """`12:00:01.123  mismatch  9f…  v1 200 4.1 ms  v2 200 9.3 ms  /outputs/0/data/0: 1 → 0`"""
+    """`12:00:01  mismatch      9f…  v1 200 4.1 ms  v2 200 9.3 ms`, in local time."""
     verdict = pair["verdict"]
     line = Text.assemble(
-        (pair["time"][11:23], "dim"),
+        (datetime.fromisoformat(pair["time"]).astimezone().strftime("%H:%M:%S"), "dim"),
         "  ",
         (f"{verdict:12}", VERDICT_STYLES.get(verdict, "")),
-        f"  {pair['id']}",
+        f"  {plain(pair['id'])}",
     )
     for half in (pair["primary"], pair["shadow"]):
         line.append(f"  {half['version']} {half_text(half)}")
-    if pair["differences"]:
-        line.append(f"  {difference_text(pair['differences'][0])}")
+    return line
+
+
+def first_difference(pair: Pair) -> str:
+    """Where the answers differ first, and in how many other places; empty where they do not."""
+    if not pair["differences"]:
+        return ""
     more = len(pair["differences"]) - 1 + pair["differences_more"]
-    if more > 0:
-        line.append(f" and {more} more")
+    return difference_text(pair["differences"][0]) + (f" and {more} more" if more > 0 else "")
+
+
+def in_short(pair: Pair, width: int) -> Text:
+    """A pair in one line; its difference in a second one where both together are wider than `width`."""
+    line, difference = one_line(pair), first_difference(pair)
+    if difference:
+        fits = line.cell_len + len(difference) + 2 <= width
+        line.append("  " if fits else "\n          ").append(difference)
     return line
 
 
 def half_text(half: dict[str, Any]) -> str:
     if half["error"]:
-        return str(half["error"])
+        return plain(half["error"])
     return f"{half['status']} {half['latency_ms']:.1f} ms"
 
 
 def difference_text(difference: dict[str, Any]) -> str:
-    return f"{difference['at']}: {short(difference['primary'])} → {short(difference['shadow'])}"
+    return f"{difference['at']}: {short(difference['primary'])} -> {short(difference['shadow'])}"
 
 
 def short(value: Any, length: int = 60) -> str:
     """JSON in at most so many characters."""
-    text = json.dumps(value, ensure_ascii=False)
-    return text if len(text) <= length else text[: length - 1] + "…"
+    text = plain(json.dumps(value, ensure_ascii=False))
+    return text if len(text) <= length else text[: length - 3] + "..."
 
 
 def in_full(pair: Pair) -> RenderableType:
-    """Everything a person wants to know of one pair."""
-    parts: list[RenderableType] = [one_line(pair)]
+    """Everything a person wants to know of one pair; a long body is cut after so many characters."""
+    table = Table.grid(padding=(0, 2, 0, 0))
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
     request = pair["request"]
     if request is not None:
-        parts.append(Text(f"  {request['method']} {request['path']}  {short(request['body'], 400)}"))
-    parts += [
-        Text(f"  {half['version']} at {half['endpoint'] or '-'}  {short(half['body'], 400)}")
-        for half in (pair["primary"], pair["shadow"])
-    ]
-    parts += [
-        Text(f"  differs at {difference_text(difference)}", "red") for difference in pair["differences"]
-    ]
-    return Group(*parts, Text(""))
+        table.add_row(
+            "request", f"{request['method']} {plain(request['path'])}\n{short(request['body'], BODY)}"
+        )
+    for half in (pair["primary"], pair["shadow"]):
+        table.add_row(half["version"], f"{half['endpoint'] or 'no endpoint'}\n{short(half['body'], BODY)}")
+    for difference in pair["differences"]:
+        table.add_row(Text("differs", "red"), Text(difference_text(difference), "red"))
+    if pair["differences_more"]:
+        table.add_row("", f"and in {number(pair['differences_more'], 'more place')}")
+    return Group(one_line(pair), Padding(table, (0, 0, 1, 2), expand=False))
 
 
 def statistics(answer: dict[str, Any]) -> RenderableType:
     """A table of version pairs with agreement and verdicts, and where the mismatches are."""
-    table = Table(box=box.SIMPLE_HEAD)
-    for heading in ("primary", "shadow"):
-        table.add_column(heading)
-    for heading in ("agreement", "95 % interval", *VERDICT_STYLES):
-        table.add_column(heading, justify="right")
-    parts: list[RenderableType] = [table]
+    if not answer["comparisons"]:
+        return Text("no pairs yet")
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+    for heading in ("answered", "copied to"):
+        table.add_column(heading, overflow="fold")
+    for heading in ("agreement", "95% interval", *VERDICT_STYLES):
+        table.add_column(heading, justify="right", no_wrap=True)
+    fields = Table.grid(padding=(0, 2, 0, 0))
     for versions in answer["comparisons"]:
-        agreement = versions["agreement"]
+        agreement, primary, shadow = versions["agreement"], versions["primary"], versions["shadow"]
         table.add_row(
-            versions["primary"],
-            versions["shadow"],
+            primary,
+            shadow,
             percent(agreement["ratio"]),
             f"{percent(agreement['low'])} to {percent(agreement['high'])}",
             *(str(versions["verdicts"].get(verdict, 0)) for verdict in VERDICT_STYLES),
         )
-        parts += [
-            Text(f"{versions['primary']} and {versions['shadow']} differ at {field}: {count} pairs")
-            for field, count in versions["fields"]
-        ]
-    return Group(*parts) if answer["comparisons"] else Text("no pairs yet")
+        for field, count in versions["fields"]:
+            fields.add_row(f"{primary} and {shadow} differ at", plain(field), f"in {number(count, 'pair')}")
+    return Group(table, "", fields) if fields.row_count else table
 
 
 def news(session: Session, name: str, verdict: str | None, first: int) -> Iterator[list[Pair]]:
@@ -161,7 +180,7 @@ def tail(session: Session, name: str, verdict: str | None, limit: int) -> None:
                 if session.as_json:
                     click.echo(json.dumps(pair))
                 else:
-                    session.console.print(one_line(pair), soft_wrap=True)
+                    session.print(in_short(pair, session.console.width))
 
 
 @pairs.command()

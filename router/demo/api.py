@@ -27,11 +27,6 @@ class Api:
     async def deployment(self) -> dict[str, Any]:
         return await self._call("GET", "")
 
-    async def history(self) -> list[dict[str, Any]]:
-        """Every event, newest first."""
-        events: list[dict[str, Any]] = (await self._call("GET", "/history"))["events"]
-        return events
-
     async def act(self, action: str, body: dict[str, Any]) -> dict[str, Any]:
         """Posts an action, such as rollback or switch, and returns what took effect."""
         return await self._call("POST", f"/{action}", body)

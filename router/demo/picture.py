@@ -1,7 +1,7 @@
 """What a demo shows, as values: made from the traffic's log, the router's answers and the pair log."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import sqrt
 from pathlib import Path
@@ -12,6 +12,9 @@ from router.pairs.stats import stats
 
 RECENT = 2.0
 """Seconds over which the rate is shown."""
+
+EDGE = 0.1
+"""Seconds around a change of shares that are left out: what begins there may be routed by either."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,22 +27,39 @@ class Span:
 
 
 class Timeline:
-    """Which shares were set when, as seen so far."""
+    """Which shares were set when, as far as one who looks now and then can tell."""
 
     def __init__(self) -> None:
-        self._changes: list[tuple[float, Mapping[str, float]]] = []
+        self._changes: list[tuple[float, float, Mapping[str, float]]] = []
+        self._seen = 0
 
-    def note(self, when: float, shares: Mapping[str, float]) -> None:
-        """These shares are in force, since `when` if they are new."""
-        if not self._changes or self._changes[-1][1] != shares:
-            self._changes.append((when, shares))
+    def note(self, events: Sequence[Mapping[str, Any]], shares: Mapping[str, float]) -> None:
+        """One look: the last events, newest first, and the shares they led to.
+
+        Of several events since the look before, only the last one's shares are known: from the first of them to
+        the last nothing is told.
+        """
+        new = [event for event in events if event["id"] > self._seen]
+        if not new:
+            return
+        self._seen = new[0]["id"]
+        if len(new) > 1 or not self._changes or shares != self._changes[-1][2]:
+            self._changes.append((new[-1]["when"], new[0]["when"], shares))
 
     def spans(self, end: float) -> list[Span]:
-        """All stretches up to `end`, oldest first."""
-        ends = [*(when for when, _ in self._changes[1:]), end]
-        return [
-            Span(start, until, shares) for (start, shares), until in zip(self._changes, ends, strict=False)
-        ]
+        """All stretches up to `end`, oldest first, without the edges between them."""
+        spans = []
+        for number, (_, start, shares) in enumerate(self._changes):
+            begin = start + EDGE if number else start
+            last = number + 1 == len(self._changes)
+            until = end if last else self._changes[number + 1][0] - EDGE
+            spans.append(Span(begin, max(begin, until), shares))
+        return spans
+
+    def present(self, now: float, shares: Mapping[str, float]) -> Span:
+        """The stretch that lasts now; an empty one with these shares before anything was noted."""
+        spans = self.spans(now)
+        return spans[-1] if spans else Span(now, now, shares)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +69,11 @@ class Measured:
     wanted: float
     requests: int
     share: float
+
+
+def spread(fraction: float, count: int) -> float:
+    """How far a fraction found in `count` draws stays from the true one in 95 % of all runs."""
+    return 1.96 * sqrt(fraction * (1.0 - fraction) / count) if count else 1.0
 
 
 def measure(log: Log, span: Span, version: str) -> Measured:
@@ -65,10 +90,6 @@ class Agreement:
     compared: int
     matched: int
 
-    def spread(self, known: float) -> float:
-        """How far from the known ratio this one stays in 95 % of all runs."""
-        return 1.96 * sqrt(known * (1.0 - known) / self.compared) if self.compared else 1.0
-
 
 def agreement_in(directory: Path) -> Agreement:
     """What the pair log of one deployment says."""
@@ -80,7 +101,10 @@ def agreement_in(directory: Path) -> Agreement:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One version: what its clients saw, and the copies it got. Latencies in seconds, None without answers."""
+    """One version: what its clients saw, and the copies it got. Latencies in seconds, None without answers.
+
+    `counted` is the number of requests to all versions behind `share_measured`.
+    """
 
     version: str
     requests: int
@@ -88,29 +112,38 @@ class Row:
     rate: float
     share_set: float
     share_measured: float
+    counted: int
     p50: float | None
     p95: float | None
     copies: int
+    copies_p50: float | None
 
 
 @dataclass(frozen=True, slots=True)
 class Picture:
     """One moment of a demo.
 
-    `progress` says which step it is at and what it waits for, `agreement` is the fraction of pairs that match so
-    far, None without any.
+    `place` says which step it is at, `agreement` is the fraction of so many pairs
+    that match so far, None without any. `events` are the last of
+    `total_events`, oldest first.
     """
 
     elapsed: float
     phase: str
-    progress: str
+    place: str
+    waits_for: str
     rows: tuple[Row, ...]
     agreement: float | None
+    pairs: int
     events: tuple[str, ...]
+    total_events: int
 
 
-def rows_of(log: Log, span: Span, copies: Mapping[str, int]) -> tuple[Row, ...]:
-    """A row for each version; the measured share is that of the present stretch, which ends now."""
+def rows_of(log: Log, span: Span, evidence: Mapping[str, Mapping[str, Any]]) -> tuple[Row, ...]:
+    """A row for each version; the measured share is that of the present stretch, which ends now.
+
+    `evidence` is what the router counted: it alone knows of copies.
+    """
     counted = log.begun_between(span.start, span.end)
     recent = log.begun_between(span.end - RECENT, span.end)
     return tuple(
@@ -121,24 +154,32 @@ def rows_of(log: Log, span: Span, copies: Mapping[str, int]) -> tuple[Row, ...]:
             recent[version] / RECENT,
             share,
             counted[version] / counted.total() if counted else 0.0,
+            counted.total(),
             quantile(latencies, 0.5),
             quantile(latencies, 0.95),
-            copies.get(version, 0),
+            copies.get("shadow_requests", 0),
+            copies.get("shadow_p50"),
         )
         for version, share in sorted(span.shares.items())
-        for latencies in [log.latencies(version)]
+        for latencies, copies in [(log.latencies(version), evidence.get(version, {}))]
     )
 
 
-def progress_of(deployment: dict[str, Any]) -> str:
-    """`step 2 of 4, waits for …`, as far as there are steps."""
+def place_of(deployment: dict[str, Any]) -> str:
+    """`step 2 of 4`, while the rollout is at one."""
     step, steps = deployment["step"], deployment["steps"]
-    place = f"step {step + 1} of {steps}, " if step < steps else ""
-    return f"{place}waits for {deployment['waits_for']}"
+    return f"step {step + 1} of {steps}" if step < steps and deployment["phase"] != "rolled_back" else ""
 
 
-def told(event: dict[str, Any], start: float) -> str:
-    """An event in one line: `4.2 s  advance: progressing, v2 at 25 % (the hold is over)`."""
-    why = f" ({event['why']})" if event.get("why") else ""
-    at = float(event["when"]) - start
-    return f"{at:5.1f} s  {event['what']}: {event['phase']}, share {100 * float(event['share']):.4g} %{why}"
+def told(event: dict[str, Any], start: float, applied: Mapping[int, float]) -> str:
+    """An event in one line: `4.2 s  advance: progressing, 25% (the hold is over)`.
+
+    `applied` has the milliseconds until a generation was in force, where they are known.
+    """
+    took = applied.get(event["generation"])
+    if took is not None:
+        more = f", in force on every worker after {took:.1f} ms"
+    else:
+        more = f" ({event['why']})" if event["why"] else ""
+    at = max(0.0, float(event["when"]) - start)  # the rollout began a moment before the traffic
+    return f"{at:5.1f} s  {event['what']}: {event['phase']}, {100 * float(event['share']):.4g}%{more}"

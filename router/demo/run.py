@@ -17,12 +17,12 @@ from rich.live import Live
 
 from router.demo.api import Api
 from router.demo.model import known_agreement
-from router.demo.picture import Picture, Timeline, agreement_in, measure, progress_of, rows_of, told
+from router.demo.picture import Picture, Timeline, agreement_in, measure, place_of, rows_of, told
 from router.demo.processes import Crew, free_ports
 from router.demo.protocol import NAME
 from router.demo.script import Act, hold_of, script
 from router.demo.traffic import Log, Traffic
-from router.demo.view import agreement_text, line, measured_table, screen
+from router.demo.view import EVENTS_SHOWN, agreement_summary, line, measured_table, screen
 from router.errors import RouterError
 
 CANDIDATE = "v2"
@@ -31,7 +31,6 @@ V2_DELAY_MS = 5
 
 REFRESH = 0.25
 LINE_EVERY = 2.0
-EVENTS_SHOWN = 6
 
 
 @dataclass(slots=True)
@@ -112,22 +111,31 @@ class Demo:
     async def _act(self, api: Api) -> None:
         for act in script(self.pattern, self.duration):
             await asyncio.sleep(max(0.0, self.start + act.at - time.time()))
-            answer = await api.act(act.action, act.body)
+            try:
+                answer = await api.act(act.action, act.body)
+            except RouterError:
+                if self.duration is not None:
+                    raise
+                return  # whoever watches has acted otherwise meanwhile: the demo is theirs
             self.acted.append((act, answer, time.time()))
 
     async def _picture(self, api: Api) -> Picture:
-        deployment, history = await asyncio.gather(api.deployment(), api.history())
-        now = time.time()
-        self.timeline.note(history[0]["when"] if history else self.start, deployment["shares"])
+        deployment = await api.deployment()
+        now, events = time.time(), deployment["events"]
+        self.timeline.note(events, deployment["shares"])
         evidence = deployment["evidence"]
-        copies = {version: counts["shadow_requests"] for version, counts in evidence.items()}
+        compared = evidence.get(CANDIDATE, {})
+        applied = {answer["generation"]: answer["applied_ms"] for _, answer, _ in self.acted}
         return Picture(
             now - self.start,
             deployment["phase"],
-            progress_of(deployment),
-            rows_of(self.log, self.timeline.spans(now)[-1], copies),
-            evidence.get(CANDIDATE, {}).get("agreement"),
-            tuple(told(event, self.start) for event in reversed(history[:EVENTS_SHOWN])),
+            place_of(deployment),
+            deployment["waits_for"],
+            rows_of(self.log, self.timeline.present(now, deployment["shares"]), evidence),
+            compared.get("agreement"),
+            compared.get("shadow_requests", 0),
+            tuple(told(event, self.start, applied) for event in reversed(events[:EVENTS_SHOWN])),
+            events[0]["id"] if events else 0,
         )
 
     @contextmanager
@@ -142,10 +150,15 @@ class Demo:
             yield self._print_lines()
 
     def _print_lines(self) -> Callable[[Picture], None]:
-        due = 0.0
+        """Prints events as they happen, and every while how things are."""
+        due, known = 0.0, 0
 
         def show(picture: Picture) -> None:
-            nonlocal due
+            nonlocal due, known
+            happened = picture.total_events - known
+            for event in picture.events[-happened:] if happened else ():
+                self._print(event)
+            known = picture.total_events
             if picture.elapsed >= due:
                 due = picture.elapsed + LINE_EVERY
                 self._print(line(picture))
@@ -154,15 +167,20 @@ class Demo:
 
     def _hints(self) -> list[str]:
         """Where everything is, and what a person can do from another terminal, as it has to be typed there."""
-        wanted = {
-            "canary": ("Roll back from another terminal", f"rollback {NAME}"),
-            "shadow": ("See the pairs from another terminal", f"pairs tail {NAME}"),
-            "blue-green": ("Switch from another terminal", f"switch {NAME} green"),
+        act = {
+            "canary": f"rollback {NAME}",
+            "shadow": f"rollback {NAME}",
+            "blue-green": f"switch {NAME} green",
         }
-        what, command = wanted[self.pattern]
+        commands = [f"status {NAME} --watch", act[self.pattern]]
+        if self.pattern != "blue-green":  # where nothing is copied
+            commands.insert(1, f"pairs tail {NAME}")
+        router = _router_command()
         return [
-            f"Router at {self.listen}, admin at {self.admin}, files in {self.directory}",
-            f"{what}:  {_router_command()} {command} --admin {self.admin}",
+            f"Requests go to {self.listen}",
+            f"State, pairs and logs: {self.directory}",
+            "From another terminal:",
+            *(f"  {router} {command} --admin {self.admin}" for command in commands),
             "Ctrl-C ends the demo.",
         ]
 
@@ -175,10 +193,12 @@ class Demo:
             *map(self._told, self.acted),
         ]
         if self.pattern != "blue-green":  # where nothing is copied
-            pairs = self.directory / "pairs"
-            agreement = agreement_in(pairs / NAME)
-            lines.append(f"agreement: {agreement_text(agreement, self.known)}")
-            lines.append(f"pairs on disk: {agreement.pairs} in {pairs}")
+            pairs = self.directory / "pairs" / NAME
+            agreement = agreement_in(pairs)
+            lines.append(f"agreement: {agreement_summary(agreement, self.known)}")
+            apart = agreement.pairs - agreement.compared
+            more = f" ({apart} without two answers to compare)" if apart else ""
+            lines.append(f"pairs on disk: {agreement.pairs}{more} in {pairs}")
         return lines
 
     def _told(self, acted: tuple[Act, dict[str, Any], float]) -> str:
@@ -191,7 +211,7 @@ class Demo:
         )
         if act.action == "rollback":
             late = self.log.begun_between(moment, time.time())[CANDIDATE]
-            text += f"; of the requests that began after that, {late} reached {CANDIDATE}"
+            text += f"\n  requests that began after that and reached {CANDIDATE}: {late}"
         return text
 
     def _print(self, text: str) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 PATTERNS = ("canary", "shadow", "blue-green")
 
-HOLD = 6.0
+HOLD = 3.0
 """Seconds each step of canary.yaml is held, unless a shorter demo leaves less."""
 
 STEPS = 4
@@ -14,8 +14,11 @@ STEPS = 4
 ROLLBACK_AT = 0.85
 """When a demo that ends by itself is rolled back, as a part of its duration."""
 
-SWITCH_EVERY = 8.0
-"""Seconds between the switches of a demo without an end."""
+SHOWN_BY = 16.0
+"""Seconds after which a demo without an end has shown the last step, or the switch back."""
+
+PAUSE = 6.0
+"""Seconds a canary without an end stays rolled back before it begins again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,14 +34,17 @@ class Act:
 
 
 def script(pattern: str, duration: float | None) -> tuple[Act, ...]:
-    """A canary that ends by itself is rolled back before it does; blue-green switches there and back.
+    """A canary is rolled back once all its steps were seen; blue-green switches there and back.
 
-    `duration` in seconds; None: the demo has no end, and a canary is left to whoever watches.
+    `duration` in seconds; None: the demo has no end, so the canary begins again and is left to whoever watches.
     """
-    if pattern == "canary" and duration is not None:
-        return (Act(ROLLBACK_AT * duration, "rollback", {"reason": "the demo shows a rollback"}),)
+    if pattern == "canary":
+        at = SHOWN_BY if duration is None else ROLLBACK_AT * duration
+        rollback = Act(at, "rollback", {"reason": "the demo shows a rollback"})
+        again = Act(at + PAUSE, "restart", {"reason": "the demo is yours now"})
+        return (rollback, again) if duration is None else (rollback,)
     if pattern == "blue-green":
-        every = SWITCH_EVERY if duration is None else duration / 3
+        every = SHOWN_BY / 2 if duration is None else duration / 3
         return (Act(every, "switch", {"to": "green"}), Act(2 * every, "switch", {"to": "blue"}))
     return ()
 

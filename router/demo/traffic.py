@@ -12,7 +12,7 @@ import aiohttp
 from router.demo.population import applicant
 from router.demo.protocol import NAME, inference_request
 
-RATE = 80.0
+RATE = 100.0
 """Requests a second."""
 
 USERS = 5_000

@@ -12,7 +12,7 @@ from aiohttp import web
 
 @dataclass
 class Stub:
-    """Answers `METHOD /path` with (status, JSON); a list of answers is given one by one, the last for ever."""
+    """Answers `METHOD /path` with (status, JSON or text); a list of answers is given one by one, the last for ever."""
 
     url: str = ""
     answers: dict[str, Any] = field(default_factory=dict)
@@ -33,6 +33,8 @@ class Stub:
         if not turns:
             return web.json_response({"title": "Not Found"}, status=404)
         status, answer = turns.pop(0) if len(turns) > 1 else turns[0]
+        if isinstance(answer, str):
+            return web.Response(text=answer, status=status)
         return web.json_response(answer, status=status)
 
 

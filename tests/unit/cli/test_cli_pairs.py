@@ -3,11 +3,13 @@ import os
 import signal
 import subprocess
 import sys
+from datetime import UTC, datetime
 from typing import Any
 
 from click.testing import CliRunner
 
 from router.cli import main
+from router.cli.pairs import in_short
 
 LOG = "/api/v1/deployments/loan/pairs"
 
@@ -48,10 +50,28 @@ def test_show_prints_pairs_in_full_the_newest_last(stub: Any) -> None:
     assert code == 0
     assert stub.asked[0][1] == f"{LOG}?limit=2&verdict=mismatch"
     assert out.index("id-1") < out.index("id-2")
-    assert "12:00:01.123  mismatch      id-1  v1 200 4.1 ms  v2 200 4.1 ms  /label: 1 → 0 and 2 more" in out
-    assert 'POST /v2/models/loan/infer  {"inputs": [1, 2]}' in out
-    assert 'v2 at http://127.0.0.1:9001  {"label": 0}' in out
-    assert "differs at /label: 1 → 0" in out
+    local = datetime(2026, 1, 1, 12, 0, 1, tzinfo=UTC).astimezone().strftime("%H:%M:%S")
+    assert out.splitlines()[:8] == [
+        f"{local}  mismatch      id-1  v1 200 4.1 ms  v2 200 4.1 ms",
+        "  request  POST /v2/models/loan/infer",
+        '           {"inputs": [1, 2]}',
+        "  v1       http://127.0.0.1:9001",
+        '           {"label": 1}',
+        "  v2       http://127.0.0.1:9001",
+        '           {"label": 0}',
+        "  differs  /label: 1 -> 0",
+    ]
+    assert "and in 2 more places" in out
+
+
+def test_a_difference_that_does_not_fit_gets_its_own_line() -> None:
+    assert in_short(pair(1), 100).plain.endswith("v2 200 4.1 ms  /label: 1 -> 0 and 2 more")
+    assert in_short(pair(1), 70).plain.endswith("v2 200 4.1 ms\n          /label: 1 -> 0 and 2 more")
+    assert "\n" not in in_short(pair(1, differences=[], differences_more=0), 10).plain
+
+
+def test_an_id_a_client_made_up_steers_no_terminal() -> None:
+    assert "\x1b" not in in_short(pair(1, id="\x1b]0;gotcha\x07"), 80).plain
 
 
 def test_a_half_that_is_missing_says_so(stub: Any) -> None:
@@ -81,10 +101,8 @@ def test_stats_show_agreement_with_its_interval_and_where_pairs_differ(stub: Any
     stub.answer("GET /api/v1/deployments/loan/comparison", {"comparisons": [comparison]})
     code, out, _ = run(stub, "stats", "loan")
     assert code == 0
-    assert ["v1", "v2", "93", "%", "91", "%", "to", "94.5", "%", "930", "70", "3"] in map(
-        str.split, out.splitlines()
-    )
-    assert "v1 and v2 differ at /label: 70 pairs" in out
+    assert ["v1", "v2", "93%", "91%", "to", "94.5%", "930", "70", "3"] in map(str.split, out.splitlines())
+    assert "v1 and v2 differ at  /label  in 70 pairs" in out
 
 
 def test_stats_before_there_are_any(stub: Any) -> None:

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from router.config.loader import load
 from router.config.schema import CanaryRollout
 from router.demo import run
-from router.demo.script import HOLD, PATTERNS, STEPS, Act, hold_of, script
+from router.demo.script import PATTERNS, STEPS, Act, hold_of, script
 from router.spec import parse_duration
 
 
@@ -28,9 +28,11 @@ def test_a_canary_shows_every_step_before_it_is_rolled_back(duration: float) -> 
     assert STEPS * parse_duration(hold_of(duration)) < rollback.at < duration
 
 
-def test_without_an_end_nobody_rolls_back_and_steps_are_held_long() -> None:
-    assert script("canary", None) == ()
-    assert parse_duration(hold_of(None)) == HOLD
+def test_without_an_end_a_canary_shows_everything_within_twenty_seconds_and_begins_again() -> None:
+    rollback, again = script("canary", None)
+    assert (rollback.action, again.action) == ("rollback", "restart")
+    assert STEPS * parse_duration(hold_of(None)) < rollback.at < 20.0
+    assert rollback.at < again.at
 
 
 @pytest.mark.parametrize("duration", [None, 30.0])
