@@ -78,7 +78,7 @@ async def test_a_sample_is_copied_to_several_shadows_alike() -> None:
             writer.write(get())
             await read_answer(reader)
         await until(lambda: len(two.requests) == len(three.requests) > 0, what="the same sample for both")
-        assert 60 < len(two.requests) < 190  # 120 ± 7 σ
+        assert 60 < len(two.requests) < 190  # 120, seven standard deviations either way
         writer.close()
 
 

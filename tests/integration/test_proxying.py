@@ -88,7 +88,8 @@ async def test_pipelined_requests_are_answered_in_order() -> None:
 
 
 async def test_every_split_of_a_request_is_understood_alike() -> None:
-    request = b"POST /x HTTP/1.1\r\nhost: t\r\ntransfer-encoding: chunked\r\n\r\n3;e=1\r\nabc\r\n2\r\nde\r\n0\r\nT: 1\r\n\r\n"
+    head = b"POST /x HTTP/1.1\r\nhost: t\r\ntransfer-encoding: chunked\r\n\r\n"
+    request = head + b"3;e=1\r\nabc\r\n2\r\nde\r\n0\r\nT: 1\r\n\r\n"
     async with model("a") as upstream, WorkerUnderTest() as worker:
         await worker.publish(deployment({"v1": upstream.url}))
         reader, writer = await connect(worker.port)
