@@ -17,7 +17,6 @@ from router.dataplane.mirror import Mirroring
 from router.dataplane.reply import Reply
 from router.dataplane.routes import Route, Version, choose
 from router.dataplane.state import ANSWERING, CONNECTING, DONE, NEW, SENDING, SWITCHED
-from router.dataplane.timers import NEVER
 from router.http1.framing import CHUNKED, LAST_CHUNK, Malformed, chunk, unchunk
 from router.http1.head import RequestHead, ResponseHead, compose_request
 
@@ -45,13 +44,15 @@ class Exchange(Reply):
         "deadline", "slot",
     )  # fmt: skip
 
+    # `slot` and `deadline` are the wheel's, and set while the exchange waits for a connection.
+    deadline: float
+    slot: int
+
     def __init__(self, engine: Engine, client: Downstream, head: RequestHead) -> None:
         self._engine = engine
         self._client = client
         self.head = head
         self.id = head.index.get(b"x-request-id") or engine.new_id()
-        self.slot = -1
-        self.deadline = self._end_by = NEVER
         self._state = NEW
         self._started = engine.time
         self._first_byte = -1.0

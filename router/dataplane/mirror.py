@@ -15,7 +15,7 @@ from router.dataplane.faults import Fault
 from router.dataplane.routes import Route, Version, choose
 from router.dataplane.timers import NEVER
 from router.http1.framing import CHUNKED, LAST_CHUNK, Malformed, chunk
-from router.http1.head import COPY_DROP, RequestHead, ResponseHead, compose_request
+from router.http1.head import RequestHead, ResponseHead, compose_request
 
 if TYPE_CHECKING:
     from router.dataplane.engine import Engine
@@ -80,6 +80,7 @@ class Mirroring:
         body = self.request.body
         if head.framing is CHUNKED:
             body = chunk(body) + LAST_CHUNK if body else LAST_CHUNK
+        head = head.without_expectation()
         for version in chosen:
             own = b"%bx-request-id: %b\r\nx-router-shadow: %b\r\n\r\n" % (
                 forwarded,
@@ -153,7 +154,7 @@ class Copy:
         self._upstream = upstream
         head, endpoint = self._head, upstream.endpoint
         assert head is not None
-        pieces = compose_request(head, endpoint.base, endpoint.host_lines, COPY_DROP)
+        pieces = compose_request(head, endpoint.base, endpoint.host_lines)
         pieces.append(self._body)
         upstream.lease(self, to_head=head.method == b"HEAD", request=b"".join(pieces))
         upstream.deadline = self.deadline

@@ -1,13 +1,17 @@
 """Heads of requests and responses: as they came, and as they are passed on.
 
-Fields are in the order they came in; `index` maps a lower-case name to its
-last value. What is per hop (RFC 9110 §7.6.1) is dropped here, in the one loop that touches each field once.
+Fields are in the order they came in; `index` maps a lower-case name to its last value. What is per hop
+(RFC 9110 §7.6.1) ends here.
 """
+
+from operator import itemgetter
 
 from router.http1.framing import CHUNKED, NONE, Framing, Malformed
 
 Field = tuple[bytes, bytes, bytes, bytes]
-"""Lower-case name, name as sent, value, and the whole line as it is passed on."""
+"""Lower-case name, name as sent, value, and the line as a request passes it on: empty where it ends at this hop."""
+
+_line_of = itemgetter(3)
 
 _PER_HOP = frozenset(
     (b"connection", b"keep-alive", b"proxy-connection", b"te", b"trailer", b"transfer-encoding", b"upgrade")
@@ -23,9 +27,6 @@ REQUEST_DROP = _PER_HOP | {
 }
 """Not passed on from a client as it came: per hop, or written anew by the router."""
 
-COPY_DROP = REQUEST_DROP | {b"expect"}
-"""The same for a copy, whose body is sent with its head."""
-
 RESPONSE_DROP = _PER_HOP | {b"x-request-id", b"x-router-version", b"x-router-error"}
 """Not passed on from an upstream: per hop, or the router's own to say."""
 
@@ -34,6 +35,11 @@ _NEVER_NOMINATED = frozenset(
      b"x-forwarded-host", b"x-forwarded-proto", b"traceparent", b"cookie")
 )  # fmt: skip
 """Fields that a Connection header must not take away: dropping them would change what the request means."""
+
+
+def field_of(lower: bytes, name: bytes, value: bytes) -> Field:
+    """The field with its line composed."""
+    return lower, name, value, b"" if lower in REQUEST_DROP else b"%b: %b\r\n" % (name, value)
 
 
 class RequestHead:
@@ -77,6 +83,16 @@ class RequestHead:
         if not nominated.isdisjoint(_NEVER_NOMINATED):
             raise Malformed("the Connection header names a field that belongs to the whole way")
         self.nominated = nominated or None
+
+    def without_expectation(self) -> "RequestHead":
+        """This head, or its like without Expect, for a request whose body is sent with its head."""
+        if b"expect" not in self.index:
+            return self
+        fields = [field for field in self.fields if field[0] != b"expect"]
+        head = RequestHead(self.method, self.target, self.minor, fields, self.index)
+        head.host, head.framing, head.length = self.host, self.framing, self.length
+        head.nominated = self.nominated
+        return head
 
     def read_odd_target(self) -> None:
         """Asterisk form stays; of an absolute form the authority counts before Host (RFC 9112 §3.2.2).
@@ -147,19 +163,16 @@ def _tokens(fields: list[Field], name: bytes) -> frozenset[bytes]:
     )
 
 
-def compose_request(
-    head: RequestHead, base: bytes, host_lines: bytes, drop: frozenset[bytes] = REQUEST_DROP
-) -> list[bytes]:
+def compose_request(head: RequestHead, base: bytes, host_lines: bytes) -> list[bytes]:
     """The head of the request as it goes upstream, as pieces to join, up to where the router adds its own fields.
 
-    `base` is put before the target, `host_lines` is the rest of the request line with the Host field. Fields not in
-    `drop` travel in order and as they were sent.
+    `base` is put before the target, `host_lines` is the rest of the request line with the Host field. What travels
+    end to end does so in order and as it was sent.
     """
-    out = [head.method, b" ", base, head.target, host_lines]
-    nominated = head.nominated
-    if nominated is not None:
-        drop |= nominated
-    out += [field[3] for field in head.fields if field[0] not in drop]
+    fields = head.fields
+    if head.nominated is not None:
+        fields = [field for field in fields if field[0] not in head.nominated]
+    out = [head.method, b" ", base, head.target, host_lines, *map(_line_of, fields)]
     if head.framing is CHUNKED:
         out.append(b"transfer-encoding: chunked\r\n")
     if head.upgrade:
@@ -172,6 +185,6 @@ def response_lines(head: ResponseHead) -> bytes:
     lines = head.lines
     if not lines:
         drop = RESPONSE_DROP | head.nominated
-        kept = [field[3] for field in head.fields if field[0] not in drop]
+        kept = [b"%b: %b\r\n" % field[1:3] for field in head.fields if field[0] not in drop]
         lines = head.lines = b"HTTP/1.1 %d %b\r\n%b" % (head.status, head.reason, b"".join(kept))
     return lines

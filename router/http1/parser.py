@@ -20,7 +20,7 @@ from router.http1.framing import (
     request_framing,
     response_framing,
 )
-from router.http1.head import Field, RequestHead, ResponseHead, refuse_repeated
+from router.http1.head import Field, RequestHead, ResponseHead, field_of, refuse_repeated
 from router.http1.plain import KnownLines
 
 MAX_HEAD = 64 << 10
@@ -84,13 +84,13 @@ class _Collector:
             return  # a trailer: not passed on (RFC 9110 §6.5.1 lets a recipient discard them)
         lower = name.lower()
         value = value.rstrip(b" \t")  # llhttp leaves the white space behind a value
-        self._fields.append((lower, name, value, b"%b: %b\r\n" % (name, value)))
+        self._fields.append(field_of(lower, name, value))
         self._index[lower] = value
 
     def _check_size(self, first_line: int) -> None:
         """What was read so far is over a limit: is it the head, whose first line has so many bytes?"""
         if self._head_size > MAX_HEAD:
-            size = first_line + sum(len(field[3]) for field in self._fields)
+            size = first_line + sum(len(field[1]) + len(field[2]) + 4 for field in self._fields)
             if size > MAX_HEAD:
                 raise HeadTooLarge(f"the head is over {MAX_HEAD} bytes")
         if len(self._fields) > MAX_FIELDS:
@@ -135,12 +135,25 @@ class RequestParser(_Collector):
             self._sink.on_held(len(self.held))
             return
         while self._in_head and not self._head_size:
-            rest = self._feed_plain(data)
-            if rest is data:
-                break
-            if not rest:
+            end = data.find(b"\r\n\r\n", 0, MAX_HEAD)
+            head = self._known.request(data[:end]) if end >= 0 else None
+            if head is None:
+                break  # not plain: llhttp reads on from here
+            end += 4
+            after = end + head.length
+            size = len(data)
+            if after > size:
+                self._keep_alive = True
+                self._in_head = False
+                self._rest = after - size
+                self._sink.on_request(head)
+                if size > end:
+                    self._sink.on_request_body(data[end:])
                 return
-            data = rest
+            self._sink.on_request_whole(head, data[end:after])
+            if after == size:
+                return
+            data = data[after:]
         self._head_size += len(data)
         try:
             self._parser.feed_data(data)
@@ -163,29 +176,6 @@ class RequestParser(_Collector):
         self._parser = httptools.HttpRequestParser(self)
         if held:
             self.feed(held)
-
-    def _feed_plain(self, data: bytes) -> bytes:
-        """Takes in a request with a plain head that lies whole in `data`; returns what lies after it, or the very
-        same object when llhttp has to read it."""
-        end = data.find(b"\r\n\r\n", 0, MAX_HEAD)
-        if end < 0:
-            return data
-        head = self._known.request(data[:end])
-        if head is None or len(head.fields) > MAX_FIELDS:
-            return data
-        end += 4
-        after = end + head.length
-        size = len(data)
-        if after <= size:
-            self._sink.on_request_whole(head, data[end:after])
-            return data[after:]
-        self._keep_alive = True
-        self._in_head = False
-        self._rest = after - size
-        self._sink.on_request(head)
-        if size > end:
-            self._sink.on_request_body(data[end:])
-        return b""
 
     def _feed_body(self, data: bytes) -> bytes:
         """Passes on a piece of a body of known length; returns what lies after it."""
@@ -300,10 +290,15 @@ class ResponseParser(_Collector):
         if self.done:
             self.surplus = True
             return
-        if not self._in_head and self._rest:
+        if self._in_head:
+            if not self._head_size:
+                end = data.find(b"\r\n\r\n", 0, MAX_HEAD)
+                head = self._known.response(data[:end], self._to_head) if end >= 0 else None
+                if head is not None:
+                    self._take_plain(head, data, end + 4)
+                    return
+        elif self._rest:
             self._feed_body(data)
-            return
-        if self._in_head and not self._head_size and self._feed_plain(data):
             return
         self._head_size += len(data)
         try:
@@ -321,33 +316,25 @@ class ResponseParser(_Collector):
         if self._in_head and not self.done and self._head_size > MAX_HEAD:
             raise HeadTooLarge(f"the head is over {MAX_HEAD} bytes")
 
-    def _feed_plain(self, data: bytes) -> bool:
-        """Takes in a response whose plain head lies whole in `data`; false when llhttp has to read it."""
-        end = data.find(b"\r\n\r\n", 0, MAX_HEAD)
-        if end < 0:
-            return False
-        head = self._known.response(data[:end], self._to_head)
-        if head is None or len(head.fields) > MAX_FIELDS:
-            return False
+    def _take_plain(self, head: ResponseHead, data: bytes, start: int) -> None:
+        """Takes in a response with a plain head, whose body starts at `start` of `data`."""
         self.head = head
-        end += 4
-        after = end + head.length if head.framing is LENGTH else end
+        after = start + head.length if head.framing is LENGTH else start
         size = len(data)
         sink = self.sink
         assert sink is not None
         if after <= size:
             self.done = True
             self.surplus = after < size
-            sink.on_response_whole(head, data[end:after])
+            sink.on_response_whole(head, data[start:after])
             if self.sink is not sink:  # another one took over, and is told of the end
                 self.sink.on_response_end()  # type: ignore[union-attr]
-            return True
+            return
         self._in_head = False
         self._rest = after - size
         sink.on_response(head)
-        if size > end:
-            self.sink.on_response_body(data[end:])  # type: ignore[union-attr]
-        return True
+        if size > start:
+            self.sink.on_response_body(data[start:])  # type: ignore[union-attr]
 
     def _feed_body(self, data: bytes) -> None:
         rest = self._rest

@@ -9,12 +9,15 @@ import re
 from typing import TypeVar
 
 from router.http1.framing import LENGTH, response_framing
-from router.http1.head import Field, RequestHead, ResponseHead
+from router.http1.head import Field, RequestHead, ResponseHead, field_of
 
 T = TypeVar("T")
 
 KNOWN = 4096
 """Lines, and heads of responses, remembered by one worker; beyond, all are forgotten."""
+
+MAX_PLAIN_FIELDS = 100
+"""Fields; a head with more of them is llhttp's, and held against the limits there."""
 
 LONGEST = 512
 """Bytes; what is longer is understood anew each time."""
@@ -95,6 +98,8 @@ class KnownLines:
 
     def _read_fields(self, lines: list[bytes]) -> list[Field] | None:
         """The fields in all lines but the first; None if one is not plain."""
+        if len(lines) > MAX_PLAIN_FIELDS:
+            return None
         del lines[0]
         fields = list(map(self._fields.get, lines))
         if not all(fields):
@@ -113,7 +118,7 @@ class KnownLines:
         lower = name.lower()
         if not _is_plain(lower, value):
             return None
-        field = (lower, name, value, line + b"\r\n")
+        field = field_of(lower, name, value)
         _remember(self._fields, line, field)
         return field
 

@@ -4,18 +4,18 @@ import pytest
 
 from router.http1.framing import CHUNKED, Malformed
 from router.http1.head import (
-    COPY_DROP,
     Field,
     RequestHead,
     ResponseHead,
     compose_request,
+    field_of,
     refuse_repeated,
     response_lines,
 )
 
 
 def fields_of(*pairs: tuple[bytes, bytes]) -> tuple[list[Field], dict[bytes, bytes]]:
-    fields = [(name.lower(), name, value, b"%b: %b\r\n" % (name, value)) for name, value in pairs]
+    fields = [field_of(name.lower(), name, value) for name, value in pairs]
     return fields, {field[0]: field[2] for field in fields}
 
 
@@ -47,7 +47,7 @@ def test_what_is_per_hop_or_nominated_stays_behind() -> None:
 def test_a_copy_does_not_wait_for_100_continue() -> None:
     head = request((b"Expect", b"100-continue"), (b"Y", b"1"))
     assert b"expect" in composed(head).lower()
-    assert b"expect" not in b"".join(compose_request(head, b"", b"", COPY_DROP)).lower()
+    assert b"expect" not in b"".join(compose_request(head.without_expectation(), b"", b"")).lower()
 
 
 def test_framing_and_upgrade_are_written_anew() -> None:
