@@ -21,8 +21,10 @@ from pydantic_core import CoreSchema, core_schema
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_LONGEST = 36500 * 86400.0
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*(B|KiB|MiB|GiB|KB|MB|GB)")
 _BYTES = {"B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "KB": 10**3, "MB": 10**6, "GB": 10**9}
+_LARGEST = 1 << 50
 
 SHARE_PARTS = 10_000
 """A share is a whole number of these parts: assignment hashes keys over as many buckets."""
@@ -43,7 +45,10 @@ def parse_duration(value: Any) -> float:
     text = str(value).strip()
     if not re.fullmatch(rf"(?:{_DURATION.pattern})+", text):
         raise ValueError("a duration is a number with a unit, such as 250ms, 30s, 10m, 1h or 7d")
-    return sum(float(number) * _SECONDS[unit] for number, unit in _DURATION.findall(text))
+    seconds = sum(float(number) * _SECONDS[unit] for number, unit in _DURATION.findall(text))
+    if seconds > _LONGEST:
+        raise ValueError("a duration is at most 36500d")
+    return seconds
 
 
 def parse_share(value: Any) -> float:
@@ -78,11 +83,17 @@ def parse_size(value: Any) -> int:
     if isinstance(value, int) and not isinstance(value, bool):
         if value < 0:
             raise ValueError("a size is not negative")
-        return value
+        return _bounded(value)
     match = _SIZE.fullmatch(str(value).strip())
     if match is None:
         raise ValueError("a size is a number of bytes with a unit, such as 512B, 64KiB, 1MiB or 2GiB")
-    return int(float(match[1]) * _BYTES[match[2]])
+    return _bounded(float(match[1]) * _BYTES[match[2]])
+
+
+def _bounded(size: float) -> int:
+    if size > _LARGEST:
+        raise ValueError("a size is at most 1048576GiB")
+    return int(size)
 
 
 NOT_YET = "not supported yet: remove this key (docs/behaviour.md lists what is)"

@@ -30,7 +30,8 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 _METHOD = re.compile(r"[A-Z]{1,20}")
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _HOST = re.compile(r"(?!.*\.\.)[^\s:/*@.][^\s:/*@]{0,252}|\[[0-9A-Fa-f:.]+\]")
-_LOOPBACK = ("127.", "localhost", "[::1]")
+_PRINTABLE = re.compile(r"[!-~]*")
+_LOOPBACK = re.compile(r"(127(\.\d{1,3}){3}|localhost|\[::1\]):\d+")
 
 
 def _check_name(name: str) -> str:
@@ -49,6 +50,10 @@ def _check_address(value: str) -> str:
 
 
 def _check_url(value: str) -> str:
+    if not _PRINTABLE.fullmatch(value):
+        raise ValueError(
+            "a URL has no spaces; characters beyond ASCII are written as %C3%BC, hosts as xn--..."
+        )
     parts = urlsplit(value)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise ValueError(
@@ -117,7 +122,7 @@ class AdminSpec(Spec):
 
     @model_validator(mode="after")
     def _no_open_door(self) -> Self:
-        if not self.tokens and not self.listen.startswith(_LOOPBACK):
+        if not self.tokens and not _LOOPBACK.fullmatch(self.listen):
             raise ValueError(
                 f"admin on {self.listen} is reachable from outside: add tokens, or listen on 127.0.0.1"
             )
@@ -226,8 +231,8 @@ class HealthSpec(Spec):
 class LimitsSpec(Spec):
     """`limits` of one version, over all workers: connections, and requests in flight."""
 
-    connections: int | None = Field(None, ge=1)
-    in_flight: int | None = Field(None, ge=1)
+    connections: int | None = Field(None, ge=1, le=100_000)
+    in_flight: int | None = Field(None, ge=1, le=100_000)
 
 
 class VersionModel(Spec):

@@ -85,7 +85,8 @@ def exposure_of(state: RolloutState) -> Exposure:
 
 
 def _plan(name: str, spec: DeploymentSpec, state: RolloutState) -> Plan:
-    if spec.rollout is None:
+    # What is rolled back is reached by nobody, previews and forced requests included, whatever the pattern.
+    if spec.rollout is None or state.phase is Phase.ROLLED_BACK:
         return Plan(default=state.trusted)
     return spec.rollout.plan(name, exposure_of(state))
 

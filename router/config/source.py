@@ -1,5 +1,6 @@
 """The files of a configuration, read and merged. Floor 3."""
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -63,7 +64,7 @@ def fingerprint(path: Path) -> bytes:
     digest = sha256()
     try:
         for file in find_files(path):
-            digest.update(b"\0" + file.name.encode() + b"\0" + _content(file))
+            digest.update(b"\0" + os.fsencode(file.name) + b"\0" + _content(file))
     except OSError as error:
         digest.update(b"\1" + str(error.errno).encode())
     return digest.digest()
@@ -96,7 +97,7 @@ def read(path: Path, environ: Mapping[str, str]) -> Source:
         except OSError as error:
             _unreadable(source, file, error)
             continue
-        digest.update(file.name.encode() + b"\0" + data + b"\0")
+        digest.update(os.fsencode(file.name) + b"\0" + data + b"\0")
         yaml = YamlFile(str(file), environ)
         try:
             _merge(source, yaml.read(data), yaml.places)

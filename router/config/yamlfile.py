@@ -21,8 +21,10 @@ MAX_VALUES = 100_000
 """Values in one file, aliases counted each time they are used: what a small file may unfold to."""
 
 _VARIABLE = re.compile(r"\$(?P<escaped>\$)?\{(?:(?P<name>[A-Za-z_]\w*)(?P<default>:-[^}]*)?\})?", re.ASCII)
+_HALF = re.compile("[\ud800-\udfff]")
 _TAG = "tag:yaml.org,2002:"
 _MERGE = _TAG + "merge"
+_NO_TEXT = "this is no text: half a character, or a variable that is not UTF-8"
 
 
 class _TooLarge(Exception):
@@ -131,6 +133,8 @@ class YamlFile:
                 merged += child.value if isinstance(child, SequenceNode) else [child]
             elif not isinstance(key, ScalarNode):
                 self._note(steps, "a key is a single word, not a list or mapping", line=_line(key))
+            elif _HALF.search(key.value):
+                self._note(steps, _NO_TEXT, line=_line(key))
             elif key.value in values:
                 rule = f"the key is given twice, first in line {lines[key.value]}"
                 self._note((*steps, key.value), rule, fix="remove one of the two", line=_line(key))
@@ -160,6 +164,9 @@ class YamlFile:
             if alone and not node.style:
                 # Read again, so that `workers: ${N}` is a number; what is quoted stays text.
                 tag = self._yaml.resolver.resolve(ScalarNode, text, (True, False))
+        if _HALF.search(text):
+            self._note(steps, _NO_TEXT)
+            return ""
         try:
             return _SCALARS[str(tag)](text)
         except KeyError:

@@ -277,7 +277,9 @@ class Controller:
                     take_effect()
                     return None
                 generation = self.generation + 1
-                entries = tuple(self._entry(move, generation, digest) for move in change.moves)
+                entries = tuple(
+                    self._entry(self._next_id(), move, generation, digest) for move in change.moves
+                )
                 record = Record(generation, tuple(change.states.values()), entries, _ids(superseded))
                 try:
                     await self._scribe.ask(record)
@@ -345,12 +347,13 @@ class Controller:
         if changed:
             after = replace(after, who=who, why=reason, when=self._now())
         publication = self._force.put({name: after})
+        number = self._next_id()  # now, so that the history has it before what comes meanwhile
         writing = self._scribe.owe(Record(publication.generation, (after,)))
         # Let the snapshot leave before the evidence for the history is gathered.
         await asyncio.sleep(0)
         if changed:
             move = Move(Event.ROLLBACK.value, before, after)
-            entry = self._entry(move, publication.generation)
+            entry = self._entry(number, move, publication.generation)
             writing = self._scribe.owe(Record(publication.generation, entries=(entry,)))
             self._rollbacks[name, cause] = self._rollbacks.get((name, cause), 0) + 1
             self._tell((entry,))
@@ -373,14 +376,17 @@ class Controller:
             shares=state.shares(),
             generation=publication.generation,
             applied_ms=round((self._clock() - called) * 1000, 3),
-            workers={"live": result.live, "confirmed": result.confirmed, "replaced": result.replaced},
+            workers={"live": result.live, "confirmed": result.confirmed},
         )
 
-    def _entry(self, move: Move, generation: int, digest: str | None = None) -> Entry:
+    def _next_id(self) -> int:
         self._last_id += 1
+        return self._last_id
+
+    def _entry(self, number: int, move: Move, generation: int, digest: str | None = None) -> Entry:
         after = move.after
         return Entry(
-            id=self._last_id,
+            id=number,
             deployment=after.deployment,
             when=self._now(),
             who=after.who,

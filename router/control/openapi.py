@@ -165,7 +165,7 @@ _SCHEMAS: dict[str, Any] = {
             "shares": _SHARES,
             "generation": _INTEGER,
             "applied_ms": {"description": "From the call to the last worker's word.", "type": "number"},
-            "workers": _object({"live": _INTEGER, "confirmed": _INTEGER, "replaced": _INTEGER}),
+            "workers": _object({"live": _INTEGER, "confirmed": _INTEGER}),
             "persisted": {"description": "Whether it is on disk.", "type": "boolean"},
         }
     ),

@@ -89,15 +89,18 @@ class ControlPlane:
         """Reads the configuration again and puts it in force.
 
         Raises ConfigError, and JournalError where the change can't be recorded; nothing has changed then, and
-        it shows in status, metrics and log.
+        it shows in status, metrics and log. So does a file that trips this program itself.
         """
         async with self._reloading:
             try:
                 loaded = await asyncio.to_thread(load, self._path, os.environ)
                 config = with_fixed(loaded.config, self._loaded.config)
                 await self._controller.apply(replace(loaded, config=config))
-            except (ConfigError, JournalError) as error:
-                _log.error("the configuration is refused, the one before stays in force:\n%s", error)
+            except Exception as error:
+                ours = None if isinstance(error, (ConfigError, JournalError)) else error
+                _log.error(
+                    "the configuration is refused, the one before stays in force:\n%s", error, exc_info=ours
+                )
                 self._controller.reject(error)
                 raise
             self._prober.configure(checks_of(config))
@@ -132,7 +135,7 @@ class ControlPlane:
 
     async def _try_reload(self) -> None:
         """Where nobody waits for the outcome: it is in log, status and metrics."""
-        with suppress(ConfigError, JournalError):
+        with suppress(Exception):
             await self.reload()
 
 

@@ -116,6 +116,8 @@ class Supervisor:
         self._desks = [_Desk(index, sockets) for index, sockets in enumerate(slots)]
         for orphan in found:
             await self._adopt(orphan)
+        # A recorder of an earlier controller may still listen there: it keeps its workers, and gets no new ones.
+        self._runtime.recorder.unlink(missing_ok=True)
         self._tasks.create_task(self._keep("recorder", self._start_recorder))
         for desk in self._desks:
             self._tasks.create_task(self._keep("worker", partial(self._start_worker, desk)))
@@ -153,8 +155,8 @@ class Supervisor:
             for worker in self._workers():
                 worker.publish(self._newest, self._down)
         settled = [self._tasks.create_task(_settle(worker, generation)) for worker in live]
-        confirmed = sum(await asyncio.shield(asyncio.gather(*settled)))
-        return Confirmation(len(live), confirmed, len(live) - confirmed)
+        answers = [answer for answer in await asyncio.shield(asyncio.gather(*settled)) if answer is not None]
+        return Confirmation(len(answers), sum(answers), len(answers) - sum(answers))
 
     def endpoints_down(self, urls: Iterable[str]) -> None:
         """Tells every worker which endpoints fail their active check now: all of them, each time."""
@@ -288,11 +290,13 @@ class Supervisor:
                 self._tasks.create_task(orphan.drain(HANDOVER, close_idle=False))
 
 
-async def _settle(worker: WorkerHandle, generation: int) -> bool:
-    """True when the worker confirmed in time; else it is dead when this returns."""
+async def _settle(worker: WorkerHandle, generation: int) -> bool | None:
+    """True when the worker confirmed in time, None when it had been told to leave and has left; else it is dead
+    when this returns."""
     try:
         async with asyncio.timeout(CONFIRM):
-            return await worker.confirms(generation)
+            confirmed = await worker.confirms(generation)
+            return None if worker.draining and not confirmed else confirmed
     except TimeoutError:
         _log.error("%s did not confirm generation %d within %g s: killing it", worker, generation, CONFIRM)
         await worker.kill()

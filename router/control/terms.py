@@ -14,14 +14,12 @@ from router.rollout.state import RolloutState
 
 
 class Confirmed(Protocol):
-    """What became of a snapshot: of `live` workers so many confirmed, the others are gone (`replaced`)."""
+    """What became of a snapshot: of `live` workers so many confirmed, the others are gone."""
 
     @property
     def live(self) -> int: ...
     @property
     def confirmed(self) -> int: ...
-    @property
-    def replaced(self) -> int: ...
 
 
 class Fleet(Protocol):

@@ -22,7 +22,7 @@ class ShadowPattern(Spec):
     shadows: tuple[str, ...] = Field(min_length=1)
     sample: Share = 1.0
     timeout: Duration = COPY_TIMEOUT
-    max_in_flight: int = Field(COPY_MAX_IN_FLIGHT, ge=1)
+    max_in_flight: int = Field(COPY_MAX_IN_FLIGHT, ge=1, le=100_000)
     max_body: Size = COPY_MAX_BODY
     noise: Annotated[bool, NotYet] | None = None
 

@@ -31,6 +31,14 @@ async def tick(self):
     raise KeyError("boom")
 ControlPlane._tick = tick
 """
+TRIP = """
+from router.control import plane
+def load(path, environ, load=plane.load):
+    if "BOOM" in path.read_text():
+        raise KeyError("boom")
+    return load(path, environ)
+plane.load = load
+"""
 REFUSE = """
 from router.control.plane import ControlPlane
 from router.errors import RouterError
@@ -168,6 +176,16 @@ def test_edits_take_effect_and_bad_ones_show(router: Router) -> None:
     before = router.metric("router_config_reload_timestamp_seconds")
     process.send_signal(signal.SIGHUP)
     eventually(lambda: router.metric("router_config_reload_timestamp_seconds") > before)
+
+
+def test_a_file_that_trips_the_program_itself_is_refused_like_any_other(router: Router) -> None:
+    router.ready(TRIP)
+    router.file.write_text(router.text + "# BOOM\n")
+    eventually(lambda: router.metric("router_config_reload_successful") == 0)
+    assert "KeyError: 'boom'" in router.log.read_text()
+    assert router.ask() == 404
+    router.file.write_text(router.text)
+    eventually(lambda: router.metric("router_config_reload_successful") == 1)
 
 
 def test_a_bad_configuration_does_not_start(router: Router) -> None:

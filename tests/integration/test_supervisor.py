@@ -284,10 +284,20 @@ async def test_no_connection_is_lost_from_a_controllers_death_to_the_handover(tm
 
 
 async def test_an_orphan_that_does_not_confirm_is_killed(tmp_path: Path) -> None:
+    address = await killed_controller(tmp_path, 1)
+    old, _, _ = await ask(address)
+    async with running(tmp_path) as (supervisor, _):
+        os.kill(old, signal.SIGSTOP)
+        assert await supervisor.publish(8, b"eight") == Confirmation(live=1, confirmed=0, replaced=1)
+        assert not _alive(old)
+        assert (await ask(address))[1] == 8
+
+
+async def test_an_orphan_that_leaves_when_told_to_is_none_that_did_not_confirm(tmp_path: Path) -> None:
     address = await killed_controller(tmp_path, 1, "hang", "8")
     old, _, _ = await ask(address)
     async with running(tmp_path) as (supervisor, _):
-        assert await supervisor.publish(8, b"eight") == Confirmation(live=1, confirmed=0, replaced=1)
+        assert await supervisor.publish(8, b"eight") == Confirmation(live=0, confirmed=0, replaced=0)
         assert not _alive(old)
         assert (await ask(address))[1] == 8
 

@@ -246,6 +246,10 @@ class Load:
         return self
 
     async def __aexit__(self, *exc: object) -> None:
+        await self.stop()
+
+    async def stop(self) -> None:
+        """Until every request sent has its answer."""
         self._stopping = True
         await asyncio.wait_for(asyncio.gather(*self._tasks), 30)
 

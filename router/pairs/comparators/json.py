@@ -27,8 +27,8 @@ _OPENAI_NOISE = (
 class NumberTolerance(Spec):
     """Numbers match when they differ by at most `absolute`, or by `relative` of the larger one."""
 
-    relative: float = Field(1e-6, ge=0)
-    absolute: float = Field(1e-9, ge=0)
+    relative: float = Field(1e-6, ge=0, allow_inf_nan=False)
+    absolute: float = Field(1e-9, ge=0, allow_inf_nan=False)
 
 
 class JsonComparator(ComparatorSpec):

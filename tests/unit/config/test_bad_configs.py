@@ -10,7 +10,7 @@ import pytest
 from router.config.loader import load
 from router.errors import ConfigError, Problem
 
-ENVIRON = {"TOKEN": "a-secret-of-ci", "PORT": "99999"}
+ENVIRON = {"TOKEN": "a-secret-of-ci", "PORT": "99999", "BYTES": "\udcff"}
 
 GOOD = """\
 listen: 127.0.0.1:8080
@@ -338,6 +338,28 @@ CHANGES: dict[str, tuple[str, str, int, str, list[str]]] = {
     "unknown alias": ("workers: 2", "workers: *n", 2, "", ["alias"]),
     "tag": ("workers: 2", "workers: !!python/name:os.system", 2, "workers", ["tags"]),
     "alias of itself": ("versions:", "versions: &a\n      v0: *a", 13, f"{LOAN}.versions.v0", ["part of"]),
+    "half a character": ("/v2/models/loan/**", r'"/\ud800"', 11, f"{LOAN}.match.path", ["half a character"]),
+    "key of half a character": ("POST]", r'POST], "\ud800": 1', 11, f"{LOAN}.match", ["half a character"]),
+    "variable that is not UTF-8": ("var/router.db", '"${BYTES}"', 7, "state.path", ["not UTF-8"]),
+    "size beyond all": ("1MiB", f"{'9' * 400}GiB", 8, "pairs.rotate.size", ["at most"]),
+    "number of bytes beyond all": ("1MiB", "9" * 30, 8, "pairs.rotate.size", ["at most"]),
+    "duration beyond all": ("7d", f"{'9' * 400}d", 8, "pairs.keep", ["at most 36500d"]),
+    "limit beyond all": (
+        "connections: 8",
+        f"connections: {'9' * 30}",
+        16,
+        f"{LOAN}.versions.v2.limits.connections",
+        ["at most 100000"],
+    ),
+    "endless tolerance": (
+        "ignore: [/id]",
+        "numbers: {absolute: .inf}",
+        19,
+        f"{LOAN}.pairs.compare.json.numbers.absolute",
+        ["finite"],
+    ),
+    "URL with a space": ("9001", "9001/a b", 13, f"{LOAN}.versions.v1.url", ["no spaces"]),
+    "URL beyond ASCII": ("9001", "9001/\u00fc", 13, f"{LOAN}.versions.v1.url", ["%C3%BC"]),
     "control character": ("workers: 2", "workers: \x01", 2, "", ["character"]),
 }
 

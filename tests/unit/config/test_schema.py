@@ -125,9 +125,12 @@ def test_the_pattern_says_which_rollout_it_is(rollout: dict[str, Any], kind: typ
     )
 
 
-def test_admin_beyond_loopback_wants_tokens() -> None:
+@pytest.mark.parametrize(
+    "listen", ["0.0.0.0:8081", "127.example.com:8081", "localhost.example.com:8081", "[::]:8081"]
+)
+def test_admin_beyond_loopback_wants_tokens(listen: str) -> None:
     with pytest.raises(ValidationError, match="reachable from outside"):
-        config(admin={"listen": "0.0.0.0:8081"})
+        config(admin={"listen": listen})
     tokens = [{"name": "ci", "token": "long-enough"}]
     assert config(admin={"listen": "0.0.0.0:8081", "tokens": tokens}).admin.tokens[0].role == "viewer"
     assert config(admin={"listen": "[::1]:8081"}).admin.tokens == ()

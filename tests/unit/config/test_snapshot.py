@@ -6,7 +6,7 @@ import pytest
 
 from router.config.schema import Config
 from router.config.snapshot import compile_snapshot, course_of, exposure_of
-from router.patterns.plan import DeploymentPlan, Exposure, decode_snapshot, encode_snapshot
+from router.patterns.plan import DeploymentPlan, Exposure, Plan, decode_snapshot, encode_snapshot
 from router.rollout import ramp
 from router.rollout.course import Course, Rung, endless
 from router.rollout.phase import Phase
@@ -91,6 +91,16 @@ def test_after_a_switch_the_other_colour_is_the_one_previewed() -> None:
     assert (plan.default, plan.share) == ("v1", 0)
     assert plan.force is not None
     assert plan.force.versions == {"yes": "v2"}
+
+
+@pytest.mark.parametrize("rollout", [CANARY | {"force": {"header": "x-v"}}, SHADOW, BLUE_GREEN])
+def test_what_is_rolled_back_is_reached_by_no_preview_and_no_forced_request(rollout: dict[str, Any]) -> None:
+    config = config_of(rollout)
+    course, state = course_of("loan", config.deployments["loan"]), begun(config)["loan"]
+    if course.colours:
+        state = ramp.switch(course, state, "blue")
+    assert compiled(config, {"loan": state}).plan != Plan(state.trusted)
+    assert compiled(config, {"loan": ramp.rollback(state)}).plan == Plan(state.trusted)
 
 
 @pytest.mark.parametrize("pattern", ["canary", "blue_green"])

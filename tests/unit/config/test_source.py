@@ -23,6 +23,12 @@ def test_a_directory_is_its_yaml_files_by_name(tmp_path: Path) -> None:
     assert names == ["a.yml", "b.yaml", "lost.yaml"], "a file that is lost is an error, not an absence"
 
 
+def test_a_name_that_is_no_text_is_read_like_any_other(tmp_path: Path) -> None:
+    (tmp_path / os.fsdecode(b"\xff.yaml")).write_text("workers: 2\n")
+    assert read(tmp_path, {}).values == {"workers": 2}
+    assert fingerprint(tmp_path)
+
+
 def test_files_are_merged(tmp_path: Path) -> None:
     write(
         tmp_path,

@@ -37,7 +37,7 @@ BLUE_GREEN = {"pattern": "blue_green", "blue": "v1", "green": "v2"}
 
 
 class Confirmation:
-    live, confirmed, replaced = 2, 2, 0
+    live, confirmed = 2, 2
 
 
 class FakeFleet:
@@ -163,7 +163,7 @@ async def test_a_rollback_answers_as_promised_and_twice_the_same(api: Api) -> No
             "deployment": "loan",
             "phase": "rolled_back",
             "shares": {"v1": 1.0, "v2": 0.0},
-            "workers": {"live": 2, "confirmed": 2, "replaced": 0},
+            "workers": {"live": 2, "confirmed": 2},
             "persisted": True,
         }
     events = (await api.get("deployments/loan/history"))["events"]

@@ -42,7 +42,6 @@ def loaded(digest: str = "d1", **deployments: dict[str, Any]) -> Loaded:
 class Confirmation:
     live: int = 2
     confirmed: int = 2
-    replaced: int = 0
 
 
 class FakeFleet:
@@ -295,11 +294,11 @@ async def test_what_no_worker_confirmed_is_published_again(bench: Bench) -> None
 
 async def test_a_command_answers_with_what_it_led_to(bench: Bench) -> None:
     await bench.controller.apply(loaded())
-    bench.fleet.confirmation = Confirmation(3, 2, 1)
+    bench.fleet.confirmation = Confirmation(3, 2)
     answer = await bench.controller.promote("loan", "anna", "looks good")
     assert (answer.deployment, answer.phase, answer.shares) == ("loan", "progressing", {"v1": 0.5, "v2": 0.5})
     assert (answer.generation, answer.persisted) == (2, True)
-    assert answer.workers == {"live": 3, "confirmed": 2, "replaced": 1}
+    assert answer.workers == {"live": 3, "confirmed": 2}
     newest = (await bench.controller.history("loan"))[0]
     assert (newest.who, newest.what, newest.why, newest.share) == ("anna", "promote", "looks good", 0.5)
     assert newest.evidence == {"v2": {"requests": 7}}
@@ -486,6 +485,7 @@ async def test_a_rollback_is_written_before_a_restart_that_follows_at_once(bench
     assert bench.state().phase is Phase.PROGRESSING
     await until(lambda: bench.controller.facts().persisted)
     assert bench.on_disk() == bench.state()
+    assert [e.what for e in await bench.controller.history("loan")] == ["restart", "rollback", "start"]
 
 
 async def test_rolling_back_what_does_not_exist_names_what_does(bench: Bench) -> None:

@@ -17,7 +17,7 @@ VERSIONS = {version: {"url": "http://127.0.0.1:9001"} for version in ("v1", "v2"
 
 
 class Confirmation:
-    live, confirmed, replaced = 1, 1, 0
+    live, confirmed = 1, 1
 
 
 class Fleet:

@@ -28,7 +28,7 @@ ROLLOUTS: dict[str, Any] = {
 
 
 class Confirmation:
-    live, confirmed, replaced = 1, 1, 0
+    live, confirmed = 1, 1
 
 
 class Fleet:
