@@ -6,6 +6,7 @@ since the sender started, so a lost or repeated frame does no harm.
     controller -> worker     Start, Publish, EndpointsDown, Drain
     worker -> controller     Applied, Tally
     worker -> recorder       Capture
+    recorder -> worker       Taken
     controller -> recorder   RecorderSettings, Drain
     recorder -> controller   RecorderTally
     worker -> new controller Orphan (after the old one died; with the listening sockets attached)
@@ -164,6 +165,12 @@ class Capture(Frame, frozen=True):
     copies: tuple[str, ...] = ()
 
 
+class Taken(Frame, frozen=True):
+    """So many more captures of this worker are the recorder's now: in its spool, or counted as dropped."""
+
+    captures: int
+
+
 class RecorderSettings(Frame, frozen=True):
     """What the recorder does with the captures of each deployment; replaces the settings before.
 
@@ -204,6 +211,7 @@ AnyFrame = (
     | Tally
     | Orphan
     | Capture
+    | Taken
     | RecorderSettings
     | RecorderTally
 )
@@ -283,8 +291,12 @@ class Link(asyncio.Protocol):
 
     def send(self, frame: Frame) -> None:
         """Hands the frame to the transport; silently nothing when the link is down (`connected` tells)."""
+        self.write(encode(frame))
+
+    def write(self, data: bytes) -> None:
+        """`send` for frames that are encoded already."""
         if self._transport is not None and not self._transport.is_closing():
-            self._transport.write(encode(frame))
+            self._transport.write(data)
 
     def extra(self, name: str) -> Any:
         """`transport.get_extra_info`, None when the link is down."""

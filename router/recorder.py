@@ -20,6 +20,7 @@ import os
 import signal
 import socket
 import time
+from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -28,7 +29,7 @@ from pathlib import Path
 import uvloop
 
 from router import logs
-from router.channel import Capture, Drain, Frame, Link, RecorderSettings
+from router.channel import Capture, Drain, Frame, Link, RecorderSettings, Taken
 from router.pairs.joining import Joiner
 from router.pairs.pipeline import Key, Pipeline
 from router.pairs.reading import written
@@ -62,6 +63,7 @@ class Recorder:
         self._listen = listen
         self._channel = Link(self._on_channel, lambda _: self._changed.set())
         self._workers: set[Link] = set()
+        self._untold: Counter[Link] = Counter()
         self._settings: RecorderSettings | None = None
         self._leave_at: float | None = None
         self._changed = asyncio.Event()
@@ -185,10 +187,17 @@ class Recorder:
         self._workers.add(link)
         return link
 
-    def _on_worker(self, _: Link, frame: Frame) -> None:
+    def _on_worker(self, link: Link, frame: Frame) -> None:
         if isinstance(frame, Capture) and self._store is not None:
             self._store.pipeline.take(frame, time.monotonic())
             self._arrived.set()
+            if link not in self._untold:
+                # Once for all that came in one read.
+                asyncio.get_running_loop().call_soon(self._tell, link)
+            self._untold[link] += 1
+
+    def _tell(self, link: Link) -> None:
+        link.send(Taken(self._untold.pop(link)))
 
     def _on_worker_lost(self, link: Link) -> None:
         self._workers.discard(link)

@@ -1,17 +1,22 @@
 """Keeps bounded parts of what passes by, and hands halves of pairs to the recorder without ever waiting for it."""
 
 import asyncio
+from collections import deque
+from time import monotonic
 from typing import NamedTuple
 
-from router.channel import Capture, CapturedAnswer, Frame, Link, Message
+from router.channel import Capture, CapturedAnswer, Frame, Link, Message, Taken, encode
 from router.http1.head import Field, ResponseHead
 from router.telemetry.counters import EventCounter
 
 RECORDER_BACKLOG = 32 << 20
 """Bytes that may wait for the recorder; what comes beyond is dropped and counted."""
 
-RECONNECT_FIRST = 0.05
-RECONNECT_LIMIT = 1.0
+WAITING_LIMIT = 8 << 20
+"""Bytes that wait while there is no recorder: enough for the moment in which it starts, or starts again."""
+
+RECONNECT_FIRST = 0.02
+RECONNECT_LIMIT = 0.2
 CLOSE_LIMIT = 5.0
 """Seconds in which the recorder takes what waits when the worker leaves."""
 
@@ -77,13 +82,20 @@ class Outcome(NamedTuple):
 
 
 class RecorderLink:
-    """The worker's end of the way to the recorder; connects again by itself when it breaks."""
+    """The worker's end of the way to the recorder; connects again by itself when it breaks.
+
+    While there is no recorder a bounded part waits for the next one. What was sent and never taken died with a
+    recorder: it counts as dropped (promise 4).
+    """
 
     def __init__(self, path: str, loop: asyncio.AbstractEventLoop, events: EventCounter) -> None:
         self._path = path
         self._loop = loop
         self._events = events
         self._link: Link | None = None
+        self._waiting: deque[tuple[str, bytes]] = deque()
+        self._waiting_bytes = 0
+        self._untaken: deque[str] = deque()
         self._delay = RECONNECT_FIRST
         self._closed = False
         self._task: asyncio.Task[None] | None = None
@@ -93,31 +105,41 @@ class RecorderLink:
 
     def send(self, capture: Capture) -> None:
         """Hands the half over, or drops it and counts why."""
-        link = self._link
-        if link is None or not link.connected:
-            self._events.add("router_captures_dropped_total", capture.deployment, "recorder_down")
+        link, data = self._link, encode(capture)
+        if link is None:
+            self._wait(capture.deployment, data)
         elif link.backlog > RECORDER_BACKLOG:
-            self._events.add("router_captures_dropped_total", capture.deployment, "recorder_slow")
+            self._drop(capture.deployment, "recorder_slow")
         else:
-            link.send(capture)
+            link.write(data)
+            self._untaken.append(capture.deployment)
 
     async def close(self) -> None:
         """Sends what waits and closes."""
+        end = monotonic() + CLOSE_LIMIT
+        while (self._waiting or self._untaken) and monotonic() < end:
+            await asyncio.sleep(0.01)
         self._closed = True
         if self._task is not None:
             self._task.cancel()
-        link, self._link = self._link, None
-        if link is not None:
-            link.close()
-            end = self._loop.time() + CLOSE_LIMIT
-            while link.backlog and self._loop.time() < end:
-                await asyncio.sleep(0.01)
+        if self._link is not None:
+            self._link.close()
+        for deployment, _ in self._waiting:
+            self._drop(deployment, "recorder_down")
+        self._count_untaken()
+
+    def _wait(self, deployment: str, data: bytes) -> None:
+        if self._waiting_bytes + len(data) > WAITING_LIMIT:
+            self._drop(deployment, "recorder_down")
+        else:
+            self._waiting.append((deployment, data))
+            self._waiting_bytes += len(data)
 
     async def _connect(self) -> None:
         while not self._closed:
             try:
                 _, link = await self._loop.create_unix_connection(
-                    lambda: Link(_ignore, self._on_lost), self._path
+                    lambda: Link(self._on_frame, self._on_lost), self._path
                 )
             except OSError:
                 await asyncio.sleep(self._delay)
@@ -125,13 +147,28 @@ class RecorderLink:
                 continue
             self._link = link
             self._delay = RECONNECT_FIRST
+            for deployment, data in self._waiting:
+                link.write(data)
+                self._untaken.append(deployment)
+            self._waiting.clear()
+            self._waiting_bytes = 0
             return
+
+    def _on_frame(self, link: Link, frame: Frame) -> None:
+        if isinstance(frame, Taken):
+            for _ in range(frame.captures):
+                self._untaken.popleft()
 
     def _on_lost(self, link: Link) -> None:
         self._link = None
+        self._count_untaken()
         if not self._closed:
             self._task = self._loop.create_task(self._connect())
 
+    def _count_untaken(self) -> None:
+        for deployment in self._untaken:
+            self._drop(deployment, "recorder_died")
+        self._untaken.clear()
 
-def _ignore(link: Link, frame: Frame) -> None:
-    """The recorder says nothing to workers."""
+    def _drop(self, deployment: str, reason: str) -> None:
+        self._events.add("router_captures_dropped_total", deployment, reason)

@@ -73,7 +73,7 @@ class Engine:
         if close_idle:
             self.close_idle()
         end = monotonic() + grace
-        while (self.clients or self.tunnels) and monotonic() < end:
+        while (self.clients or self.tunnels or self.runtime.copying) and monotonic() < end:
             await asyncio.sleep(0.02)
         for tunnel in list(self.tunnels):
             tunnel.close()

@@ -54,6 +54,11 @@ class Runtime:
             counter = self.counters[key] = VersionCounter(deployment, version, role)
         return counter
 
+    @property
+    def copying(self) -> bool:
+        """Whether copies are on their way: their pairs are not whole yet."""
+        return any(counter.in_flight for (_, _, role), counter in self.counters.items() if role == "shadow")
+
     def set_down(self, urls: frozenset[str]) -> None:
         """The endpoints whose active health check fails now."""
         self._down = urls

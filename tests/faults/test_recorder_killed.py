@@ -16,6 +16,9 @@ from tests.support.routers import Load, Router, deployment
 from tests.support.upstreams import model
 from tests.support.workers import until
 
+BEING_TAKEN = 800
+"""Halves that may be both kept and counted: of each of three kills, one read from each of two workers."""
+
 SHADOW = "{pattern: shadow, primary: v1, shadows: [v2], max_in_flight: 1000}"
 
 
@@ -70,19 +73,17 @@ async def run(tmp_path: Path) -> tuple[int, int, int]:
     assert max(times.values()) == 1, "no pair twice"
     assert {each.id for each in load.since(whole_since)} <= times.keys(), "it is whole afterwards"
     kept = sum((pair["primary"] is not None) + (pair["shadow"] is not None) for pair in pairs)
-    assert dropped > 0
     return 2 * len(load.sent), kept, int(dropped)
 
 
 async def test_live_traffic_is_untouched_and_pairs_are_whole_again_afterwards(tmp_path: Path) -> None:
     made, kept, dropped = await run(tmp_path)
-    assert kept + dropped <= made, "nothing is both kept and dropped"
+    assert made <= kept + dropped <= made + BEING_TAKEN, "nothing is lost silently"
 
 
 @pytest.mark.slow
-@pytest.mark.xfail(reason="what lies unread in the socket of a killed recorder is not counted", strict=False)
 async def test_what_was_kept_and_what_was_dropped_add_up_to_what_was_made(tmp_path: Path) -> None:
     for turn in range(4):
         (tmp_path / str(turn)).mkdir()
         made, kept, dropped = await run(tmp_path / str(turn))
-        assert kept + dropped == made
+        assert made <= kept + dropped <= made + BEING_TAKEN, "counted twice is what was just being taken"

@@ -21,6 +21,7 @@ from router.channel import (
     Publish,
     SeriesTally,
     Start,
+    Taken,
     Tally,
 )
 from router.patterns.plan import DeploymentPlan, Match, Plan, Snapshot, VersionSpec, encode_snapshot
@@ -129,6 +130,7 @@ class WorkerUnderTest:
                 self.applied.append(frame.generation)
             case Capture():
                 self.captures.append(frame)
+                link.send(Taken(1))
             case Tally():
                 for series in frame.series:
                     self.series[(series.deployment, series.version, series.role)] = series

@@ -31,6 +31,7 @@ from router.channel import (
     RecorderTally,
     SeriesTally,
     Start,
+    Taken,
     Tally,
     encode,
 )
@@ -53,6 +54,7 @@ FRAMES: list[Frame] = [
         "x1", "primary", "id", 1.5, "d", 4, CapturedAnswer("v", "http://a", 200, MESSAGE, 1.0, 0.5, ""),
         CapturedRequest(b"POST", b"/a?b", MESSAGE), ("v2",),
     ),
+    Taken(3),
     RecorderSettings("pairs", 1 << 20, 3600.0, 1e6, {"d": b"{}"}),
     RecorderTally((PairTally("d", "v1", "v2", {"match": 3}, {"/x": 1}),), ((("d", "full"), 2),)),
 ]  # fmt: skip

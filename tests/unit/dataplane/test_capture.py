@@ -9,7 +9,7 @@ import pytest_asyncio
 from hypothesis import given
 from hypothesis import strategies as st
 
-from router.channel import Capture, Frame, Link
+from router.channel import Capture, Frame, Link, Taken
 from router.dataplane import capture
 from router.dataplane.capture import Outcome, RecorderLink, Tap, message
 from router.http1.head import ResponseHead
@@ -47,11 +47,12 @@ def test_an_outcome_without_an_answer_has_no_status() -> None:
 
 
 class Recorder:
-    """A recorder that can be slow: it reads only while `reading`."""
+    """A recorder; `takes`: it says of each half that it has taken it."""
 
     def __init__(self, path: str) -> None:
         self.path = path
         self.captures: list[Capture] = []
+        self.takes = False
         self.links: list[Link] = []
         self._server: asyncio.Server | None = None
 
@@ -67,6 +68,8 @@ class Recorder:
     def _on_frame(self, link: Link, frame: Frame) -> None:
         assert isinstance(frame, Capture)
         self.captures.append(frame)
+        if self.takes:
+            link.send(Taken(1))
 
     def stop(self) -> None:
         if self._server is not None:
@@ -86,24 +89,39 @@ def dropped(events: EventCounter, reason: str) -> int:
     return events.counts.get(("router_captures_dropped_total", "loan", reason), 0)
 
 
-async def test_what_comes_while_the_recorder_is_away_is_counted_and_then_it_goes_on(
-    recorder: Recorder,
-) -> None:
+async def test_what_comes_while_the_recorder_is_away_waits_for_it(recorder: Recorder) -> None:
     events = EventCounter()
     link = RecorderLink(recorder.path, asyncio.get_running_loop(), events)
     link.start()
-    link.send(primary("lost"))
-    assert dropped(events, "recorder_down") == 1
+    for number in range(3):
+        link.send(primary(f"early-{number}"))
     for round_number in range(2):  # the second one after a crash
         Path(recorder.path).unlink(missing_ok=True)
         await recorder.start()
         await until(lambda: link._link is not None, what="connected")
-        link.send(primary(f"kept-{round_number}"))
-        await until(lambda: len(recorder.captures) == round_number + 1, what="the half recorded")  # noqa: B023
+        link.send(primary(f"then-{round_number}"))
+        await until(lambda: len(recorder.captures) == round_number + 4, what="the half recorded")  # noqa: B023
+        recorder.links[-1].send(Taken(len(link._untaken)))
+        await until(lambda: not link._untaken, what="all taken")
         recorder.stop()
         await until(lambda: link._link is None, what="the loss noticed")
     await link.close()
-    assert dropped(events, "recorder_down") == 1
+    names = [each.exchange for each in recorder.captures]
+    assert names == ["early-0", "early-1", "early-2", "then-0", "then-1"]
+    assert events.counts == {}
+
+
+async def test_what_waits_is_bounded_and_counted(recorder: Recorder, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(capture, "WAITING_LIMIT", 100_000)
+    monkeypatch.setattr(capture, "CLOSE_LIMIT", 0.05)
+    events = EventCounter()
+    link = RecorderLink(recorder.path, asyncio.get_running_loop(), events)
+    link.start()
+    for _ in range(10):
+        link.send(primary("big", b"x" * 30_000))
+    assert dropped(events, "recorder_down") == 7
+    await link.close()
+    assert dropped(events, "recorder_down") == 10
 
 
 async def test_a_recorder_that_does_not_read_costs_halves_but_never_holds_up(
@@ -126,6 +144,23 @@ async def test_a_recorder_that_does_not_read_costs_halves_but_never_holds_up(
         await link.close()
 
 
+async def test_what_a_recorder_that_dies_has_not_taken_is_counted(recorder: Recorder) -> None:
+    await recorder.start()
+    events = EventCounter()
+    link = RecorderLink(recorder.path, asyncio.get_running_loop(), events)
+    link.start()
+    await until(lambda: link._link is not None, what="connected")
+    for number in range(5):
+        link.send(primary(f"half-{number}"))
+    await until(lambda: len(recorder.captures) == 5, what="all at the recorder")
+    recorder.links[0].send(Taken(2))
+    recorder.links[0].send(Taken(1))
+    recorder.stop()
+    await until(lambda: link._link is None, what="the loss noticed")
+    assert dropped(events, "recorder_died") == 2
+    await link.close()
+
+
 async def test_closing_sends_what_waits(recorder: Recorder) -> None:
     await recorder.start()
     link = RecorderLink(recorder.path, asyncio.get_running_loop(), EventCounter())
@@ -133,5 +168,6 @@ async def test_closing_sends_what_waits(recorder: Recorder) -> None:
     await until(lambda: link._link is not None, what="connected")
     for _ in range(20):
         link.send(primary("big", b"x" * 50_000))
+    recorder.takes = True
     await link.close()
     await until(lambda: len(recorder.captures) == 20, what="all recorded")
