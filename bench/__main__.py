@@ -82,7 +82,7 @@ def _measure(scenario: str, arguments: argparse.Namespace, console: Console) -> 
             except RuntimeError as error:
                 console.print(f"{peer.name} skipped: {error}")
                 continue
-            proxy.pin(PROXY_CORE)
+            proxy.pin(PROXY_CORE, LOAD_CORE)
             load.run(peer.port, connections=arguments.connections, seconds=1, core=LOAD_CORE)
             running.append(proxy)
         samples: dict[str, list[Sample]] = {proxy.peer.name: [] for proxy in running}

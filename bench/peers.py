@@ -161,9 +161,11 @@ class Running:
         workers = [pid for pid in own if b"router.worker" in Path(f"/proc/{pid}/cmdline").read_bytes()]
         return workers or own
 
-    def pin(self, core: int) -> None:
+    def pin(self, core: int, others: int) -> None:
+        """What is counted runs on `core`; what is not on the way of a request (our controller) on `others`."""
+        counted = self.pids()
         for pid in _tree(self._process.pid):
-            os.sched_setaffinity(pid, {core})
+            os.sched_setaffinity(pid, {core if pid in counted else others})
 
     def cpu(self) -> float:
         """Seconds of user and system time so far."""

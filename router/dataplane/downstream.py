@@ -56,10 +56,11 @@ class _Waiting:
 
 
 class Downstream(asyncio.Protocol):
-    """The protocol of one client connection. `clogged`: the client takes its answer more slowly than it comes."""
+    """The protocol of one client connection. `clogged`: the client takes its answer more slowly than it comes;
+    `holds`: the reasons why nothing is read from it now, 0 without any."""
 
-    __slots__ = ("_closing", "_engine", "_exchange", "_forwarded", "_forwarded_host", "_holds", "_malformed",
-                 "_parser", "_peer_lines", "_queue", "_scheme", "_transport", "clogged", "deadline", "ip",
+    __slots__ = ("_closing", "_engine", "_exchange", "_forwarded", "_forwarded_host", "_malformed",
+                 "_parser", "_peer_lines", "_queue", "_scheme", "_transport", "clogged", "deadline", "holds", "ip",
                  "slot")  # fmt: skip
 
     def __init__(self, engine: Engine, scheme: bytes) -> None:
@@ -70,7 +71,7 @@ class Downstream(asyncio.Protocol):
         self._exchange: Exchange | None = None
         self._queue: deque[_Waiting] = deque()
         self._malformed: Malformed | None = None
-        self._holds = 0
+        self.holds = 0
         self._closing = False
         self._peer_lines = b""
         self._forwarded = b""
@@ -97,11 +98,11 @@ class Downstream(asyncio.Protocol):
     @property
     def held_by_upstream(self) -> bool:
         """Whether it is the upstream that the rest of the request waits for."""
-        return bool(self._holds & _UPSTREAM)
+        return bool(self.holds & _UPSTREAM)
 
     def let_go(self) -> None:
         """There is an upstream connection, and it takes what comes."""
-        if self._holds:
+        if self.holds:
             self._let_go(_CONNECTING | _UPSTREAM)
 
     def forwarded(self, head: RequestHead) -> bytes:
@@ -136,8 +137,8 @@ class Downstream(asyncio.Protocol):
             # Not at once: a read full of tiny requests would nest as deep as it has requests.
             self._engine.loop.call_soon(self._next)
             return
-        if self._holds:
-            self._let_go(self._holds)
+        if self.holds:
+            self._let_go(self.holds)
         self.deadline = self._engine.time + KEEP_ALIVE
 
     def switch(self, upstream: asyncio.Transport, rest: bytes) -> None:
@@ -322,7 +323,7 @@ class Downstream(asyncio.Protocol):
 
     def _resume_parsing(self) -> None:
         """The upgrade was declined: what lies behind it are requests again."""
-        if self._holds:
+        if self.holds:
             self._let_go(_PIPELINE)
         try:
             self._parser.resume()
@@ -342,8 +343,8 @@ class Downstream(asyncio.Protocol):
         self._closing = True
         self._queue.clear()
         if (self._parser.mid_message or self._malformed is not None) and transport.can_write_eof():
-            if self._holds:
-                self._let_go(self._holds)
+            if self.holds:
+                self._let_go(self.holds)
             transport.write_eof()
             self.deadline = self._engine.time + LINGER
         else:
@@ -355,13 +356,13 @@ class Downstream(asyncio.Protocol):
         self.deadline = self._engine.time + FLUSH
 
     def _hold(self, reason: int) -> None:
-        if not self._holds and self._transport is not None:
+        if not self.holds and self._transport is not None:
             self._transport.pause_reading()
-        self._holds |= reason
+        self.holds |= reason
 
     def _let_go(self, reasons: int) -> None:
-        self._holds &= ~reasons
-        if not self._holds and self._transport is not None:
+        self.holds &= ~reasons
+        if not self.holds and self._transport is not None:
             self._transport.resume_reading()
 
 

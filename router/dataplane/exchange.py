@@ -176,7 +176,9 @@ class Exchange(Reply):
             pieces += self._replay
             if self._replay_size > REPLAY_LIMIT:
                 self._replay = None
-        self._client.let_go()
+        client = self._client
+        if client.holds:
+            client.let_go()
         upstream.lease(self, to_head=head.method == b"HEAD", request=b"".join(pieces))
         timeouts = self._route.timeouts  # type: ignore[union-attr]
         self._set_deadline(upstream, timeouts.first_byte if self._request_whole else timeouts.idle)

@@ -20,9 +20,6 @@ from router.dataplane.upstream import Upstream
 if TYPE_CHECKING:
     from router.dataplane.engine import Engine
 
-IDLE_LIMIT = 60.0
-"""Seconds an idle connection is kept, where the server does not name a shorter time."""
-
 MAX_AGE = 300.0
 """Seconds after which a connection to a name is not used again, so that the name is resolved anew."""
 
@@ -108,7 +105,7 @@ class Endpoint:
         elif self._waiters:
             self._hand_over(upstream)
         else:
-            upstream.deadline = now + min(IDLE_LIMIT, upstream.keep_alive_for)
+            upstream.deadline = now + upstream.keep_alive_for
             self._idle.append(upstream)
 
     def drop_lease(self) -> None:

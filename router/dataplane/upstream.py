@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 WRITE_BUFFER = 64 << 10
 
+IDLE_LIMIT = 60.0
+"""Seconds an idle connection is kept, where the server does not name a shorter time."""
+
 
 class Carrier(ResponseSink, Protocol):
     """Who leases a connection: an exchange, a copy, or someone who only reads an answer to its end."""
@@ -69,7 +72,7 @@ class Upstream(asyncio.Protocol):
         self.reused = False
         self.untouched = True
         self.born = 0.0
-        self.keep_alive_for = NEVER
+        self.keep_alive_for = IDLE_LIMIT
         self.deadline = NEVER
         self.slot = -1
         self._transport: asyncio.Transport | None = None
@@ -217,9 +220,9 @@ class Upstream(asyncio.Protocol):
 
 
 def _promised(value: bytes) -> float:
-    """Seconds an idle connection lives by the server's Keep-Alive field, less one for the way."""
+    """Seconds an idle connection lives: by the server's Keep-Alive field, less one for the way, or by our limit."""
     for part in value.split(b","):
         name, _, number = part.strip().partition(b"=")
         if name.lower() == b"timeout" and number.isdigit():
-            return max(float(number) - 1.0, 0.0)
-    return NEVER
+            return min(max(float(number) - 1.0, 0.0), IDLE_LIMIT)
+    return IDLE_LIMIT

@@ -14,6 +14,7 @@ GAMMA = 1.2 ** (1 / 9)
 _SCALE = 1 / log(GAMMA)
 _MIN = 1e-5
 _OFFSET = -log(_MIN) * _SCALE
+_SHIFT = _OFFSET - 1e-9  # an edge, as `edge` computes it, lies in the bucket it ends
 BUCKETS = ceil(log(1e4 / _MIN) * _SCALE) + 1
 """From 10 µs to about 10,000 s; what lies outside counts in the first or last bucket."""
 
@@ -22,7 +23,7 @@ def bucket_of(seconds: float) -> int:
     """Index of the bucket (edge(i-1), edge(i)] that holds a duration."""
     if seconds <= _MIN:
         return 0
-    index = ceil(log(seconds) * _SCALE + _OFFSET - 1e-9)
+    index = ceil(log(seconds) * _SCALE + _SHIFT)
     return index if index < BUCKETS else BUCKETS - 1
 
 
@@ -34,66 +35,71 @@ def edge(index: int) -> float:
 class VersionCounter:
     """Counts for one (deployment, version, role) in one worker."""
 
-    __slots__ = ("_changed", "codes", "deployment", "duration", "duration_sum", "first_byte",
-                 "first_byte_sum", "in_flight", "role", "version")  # fmt: skip
+    __slots__ = ("_duration", "_duration_sum", "_first_byte", "_first_byte_sum", "_requests", "_told", "codes",
+                 "deployment", "in_flight", "role", "version")  # fmt: skip
 
     def __init__(self, deployment: str, version: str, role: str) -> None:
         self.deployment = deployment
         self.version = version
         self.role = role
         self.codes: dict[int, int] = {}
-        self.duration = [0] * BUCKETS
-        self.duration_sum = 0.0
-        self.first_byte = [0] * BUCKETS
-        self.first_byte_sum = 0.0
         self.in_flight = 0
-        self._changed = True
+        self._requests = 0
+        self._duration: dict[int, int] = {}
+        self._duration_sum = 0.0
+        self._first_byte: dict[int, int] = {}
+        self._first_byte_sum = 0.0
+        self._told = (-1, -1)
 
     def start(self) -> None:
         self.in_flight += 1
-        self._changed = True
 
     def abandon(self) -> None:
         """A started request is counted elsewhere from here on: another version answers it."""
         self.in_flight -= 1
-        self._changed = True
 
     def finish(self, code: int, duration: float, first_byte: float) -> None:
         """One request is over: its status, seconds to the last byte, and to the first (negative: none)."""
         self.in_flight -= 1
-        self._changed = True
-        codes = self.codes
-        codes[code] = codes.get(code, 0) + 1
+        self._requests += 1
+        try:
+            self.codes[code] += 1
+        except KeyError:
+            self.codes[code] = 1
         bucket = bucket_of(duration)
-        self.duration[bucket] += 1
-        self.duration_sum += duration
+        try:
+            self._duration[bucket] += 1
+        except KeyError:
+            self._duration[bucket] = 1
+        self._duration_sum += duration
         if first_byte >= 0.0:
-            # A small answer comes in one read: its first and last byte have the same time, to the bit.
-            self.first_byte[bucket if first_byte == duration else bucket_of(first_byte)] += 1
-            self.first_byte_sum += first_byte
+            if first_byte != duration:  # a small answer comes in one read: both are the same, to the bit
+                bucket = bucket_of(first_byte)
+            try:
+                self._first_byte[bucket] += 1
+            except KeyError:
+                self._first_byte[bucket] = 1
+            self._first_byte_sum += first_byte
 
     def touch(self) -> None:
         """Lets the next `tally` tell the counts even if they have not changed."""
-        self._changed = True
+        self._told = (-1, -1)
 
     def tally(self) -> SeriesTally | None:
         """The counts in full, or None when nothing changed since the last call."""
-        if not self._changed:
+        now = (self._requests, self.in_flight)
+        if now == self._told:
             return None
-        self._changed = False
+        self._told = now
         return SeriesTally(
             self.deployment,
             self.version,
             self.role,
             dict(self.codes),
-            Histogram(_sparse(self.duration), self.duration_sum),
-            Histogram(_sparse(self.first_byte), self.first_byte_sum),
+            Histogram(dict(self._duration), self._duration_sum),
+            Histogram(dict(self._first_byte), self._first_byte_sum),
             self.in_flight,
         )
-
-
-def _sparse(counts: list[int]) -> dict[int, int]:
-    return {index: count for index, count in enumerate(counts) if count}
 
 
 class EventCounter:

@@ -5,8 +5,8 @@ import asyncio
 import pytest
 
 from router.dataplane.faults import Fault
-from router.dataplane.pool import IDLE_LIMIT, MAX_AGE, Endpoint
-from router.dataplane.upstream import Upstream
+from router.dataplane.pool import MAX_AGE, Endpoint
+from router.dataplane.upstream import IDLE_LIMIT, Upstream
 from tests.support.wires import DataPlane, settle
 
 URL = "http://192.0.2.1:81/base/"

@@ -215,7 +215,7 @@ async def test_deadlines_reach_the_carrier_or_end_the_idle(connection: Connectio
 
 @pytest.mark.parametrize(
     ("field", "seconds"),
-    [(b"timeout=5", 4.0), (b"max=10, Timeout=3", 2.0), (b"timeout=0", 0.0), (b"timeout=x", float("inf"))],
+    [(b"timeout=5", 4.0), (b"max=10, Timeout=3", 2.0), (b"timeout=0", 0.0), (b"timeout=x", 60.0)],
 )
 async def test_the_server_says_how_long_it_keeps_a_connection(
     connection: Connection, field: bytes, seconds: float
