@@ -20,7 +20,7 @@ demo: .venv/.installed
 	@exec .venv/bin/router demo $(PATTERN) $(if $(DURATION),--duration $(DURATION))
 
 test: .venv/.installed-test
-	.venv/bin/python -m pytest -n 2
+	.venv/bin/python -m pytest -n 3 --dist worksteal
 
 test-all: .venv/.installed-test
 	.venv/bin/python -m pytest -m "slow or not slow"
