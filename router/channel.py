@@ -14,11 +14,13 @@ since the sender started, so a lost or repeated frame does no harm.
 
 import asyncio
 from collections.abc import Callable
-from typing import Any, cast
+from typing import cast
 
 import msgspec
 
 MAX_FRAME = 256 << 20
+"""Bytes; what claims to be longer is no frame."""
+
 _HEADER = 4
 
 
@@ -133,7 +135,8 @@ class CapturedRequest(msgspec.Struct, frozen=True):
 
 
 class CapturedAnswer(msgspec.Struct, frozen=True):
-    """One version's answer to it. `status` is 0 and `error` says why where none came; times in ms.
+    """One version's answer to it. `status` is 0 and `error` says why where none came; times in ms,
+    `first_byte_ms` negative where no byte came.
 
     `error` also names what broke an answer off after its head.
     """
@@ -297,10 +300,6 @@ class Link(asyncio.Protocol):
         """`send` for frames that are encoded already."""
         if self._transport is not None and not self._transport.is_closing():
             self._transport.write(data)
-
-    def extra(self, name: str) -> Any:
-        """`transport.get_extra_info`, None when the link is down."""
-        return None if self._transport is None else self._transport.get_extra_info(name)
 
     def close(self) -> None:
         if self._transport is not None:

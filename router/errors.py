@@ -38,9 +38,10 @@ class ConfigError(RouterError):
 
 
 class Refused(RouterError):
-    """An operator's request that can't be carried out: an HTTP status and one sentence that says why.
+    """A call of the admin API that can't be carried out: an HTTP status and one sentence that says why.
 
-    400 the request is wrong, 404 nothing of that name, 409 the present phase forbids it.
+    400 the call is wrong, 401 and 403 the caller may not make it, 404 nothing of that name, 409 the present
+    phase forbids it, 503 not now.
     `phase` and `known` go into the problem+json answer where they help.
     """
 

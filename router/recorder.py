@@ -37,7 +37,7 @@ from router.pairs.segments import deployments
 from router.pairs.sinks import jsonl
 from router.pairs.spool import Segment, Spool, captures, started
 
-log = logging.getLogger("router.recorder")
+_log = logging.getLogger("router.recorder")  # the module itself runs as __main__
 
 _TICK = 0.25
 """Seconds between tallies, and between looks at deadlines and ages."""
@@ -49,8 +49,13 @@ _CLEAN = 60.0
 """Seconds between looks for segments that are too old or were never packed."""
 
 _TERM_GRACE = 2.0
+"""Seconds workers have to hang up after a SIGTERM."""
+
 _MAX_PATH = 107
 """Bytes in the path of a Unix socket on Linux."""
+
+_NEW = ".new"
+"""Ends the name of the socket until it is renamed into place."""
 
 _MARGIN = 60.0
 """Seconds by which file times may be off against the clock that named a spool segment."""
@@ -143,7 +148,7 @@ class Recorder:
                 await loop.run_in_executor(self._disk, store.sink.settle)
             except OSError as error:
                 if str(error) != trouble:
-                    log.warning("pairs are not durable: %s", error)
+                    _log.warning("pairs are not durable: %s", error)
                 trouble = str(error)
             else:
                 trouble = ""
@@ -158,7 +163,7 @@ class Recorder:
         try:
             await asyncio.get_running_loop().run_in_executor(self._disk, store.sink.close)
         except OSError as error:
-            log.error("the last pairs may not be durable: %s", error)
+            _log.error("the last pairs may not be durable: %s", error)
         store.spool.close()
         self._report(store)
         self._channel.close()
@@ -264,18 +269,18 @@ def _keep_house(path: Path, keep: float) -> None:
             _pack(segment)
         jsonl.expire(path, time.time() - keep)
     except OSError as error:
-        log.warning("old pairs could not be cleared away: %s", error)
+        _log.warning("old pairs could not be cleared away: %s", error)
 
 
 def _pack(path: Path) -> None:
     try:
         jsonl.pack(path)
     except OSError as error:
-        log.warning("%s could not be packed, a later attempt follows: %s", path, error)
+        _log.warning("%s could not be packed, a later attempt follows: %s", path, error)
 
 
 def _new_name(path: Path) -> str:
-    return f"{path}.new"
+    return f"{path}{_NEW}"
 
 
 @contextmanager
@@ -284,7 +289,7 @@ def _appear(path: Path) -> Iterator[socket.socket]:
     name = _new_name(path)
     if len(os.fsencode(name)) > _MAX_PATH:
         raise OSError(
-            f"the socket path {path} is too long: at most {_MAX_PATH - 4} bytes, use a shorter state.path"
+            f"the socket path {path} is too long: at most {_MAX_PATH - len(_NEW)} bytes, use a shorter state.path"
         )
     Path(name).unlink(missing_ok=True)
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:

@@ -30,6 +30,8 @@ GRACE = 30.0
 """Seconds that requests in flight have to end when the router stops."""
 
 _START = 30.0
+"""Seconds until every worker serves, or the start has failed."""
+
 _QUOTA = Path("/sys/fs/cgroup/cpu.max")
 
 

@@ -37,9 +37,12 @@ from router.dataplane.engine import Engine
 from router.patterns.plan import decode_snapshot
 
 TALLY_EVERY = 0.25
-DRAIN_GRACE = 30.0
+"""Seconds between two looks at what there is to report."""
 
-_log = logging.getLogger(__name__)
+DRAIN_GRACE = 30.0
+"""Seconds that requests in flight have when an orphan is told to end."""
+
+_log = logging.getLogger("router.worker")  # the module itself runs as __main__
 
 
 class Worker:

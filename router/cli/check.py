@@ -12,12 +12,11 @@ from router.errors import ConfigError
 
 
 def summary(loaded: Loaded) -> str:
-    """One line on what a configuration holds: `loan-approval (canary), embed (2 versions)`."""
-    parts = []
-    for name, deployment in loaded.config.deployments.items():
-        what = deployment.rollout.pattern if deployment.rollout else "proxied"
-        parts.append(f"{name} ({what})")
-    return ", ".join(parts)
+    """One line on what a configuration holds: `loan-approval (canary), embed (proxied)`."""
+    return ", ".join(
+        f"{name} ({deployment.rollout.pattern if deployment.rollout else 'proxied'})"
+        for name, deployment in loaded.config.deployments.items()
+    )
 
 
 @click.command()

@@ -20,6 +20,8 @@ VERDICT_STYLES = {"match": "green", "mismatch": "red", "incomparable": "yellow"}
 VERDICTS = click.Choice(list(VERDICT_STYLES))
 
 POLL = 1.0
+"""Seconds between two looks."""
+
 POLLED = 500
 """Pairs asked for with every poll; what is written faster than that is skipped, and said to be."""
 

@@ -74,7 +74,7 @@ def overview(answer: dict[str, Any], more: str = "") -> RenderableType:
 
 
 def condition_lines(answer: dict[str, Any]) -> Iterator[Text]:
-    """`2 workers  configuration of 12:44:20  all is well`, or a line for everything that is wrong."""
+    """`2 workers serving, configuration of 12:44:20, no problems`, and a line for each there is."""
     wrong = answer["problems"]
     yield Text.assemble(
         f"{number(answer['workers'].get('serving', 0), 'worker')} serving, configuration of "

@@ -104,17 +104,15 @@ def _listeners(source: Source) -> list[tuple[Steps, Any]]:
 
 def _addresses(source: Source) -> Iterator[Problem]:
     default = Config.model_fields["listen"].default[0].address
-    taken: list[tuple[str, str]] = []
+    taken: list[str] = []
     for steps, item in _listeners(source):
         address = item.get("address") if isinstance(item, dict) else default if item is None else item
         if isinstance(address, str):
-            for other, _ in taken:
-                if _clash(address, other):
-                    yield source.problem(steps, "another listener has this address", f"`{address}`")
-                    break
-            taken.append((address, "listen"))
+            if any(_clash(address, other) for other in taken):
+                yield source.problem(steps, "another listener has this address", f"`{address}`")
+            taken.append(address)
     admin = _entries(source.values.get("admin")).get("listen", AdminSpec.model_fields["listen"].default)
-    if isinstance(admin, str) and any(_clash(admin, other) for other, _ in taken):
+    if isinstance(admin, str) and any(_clash(admin, other) for other in taken):
         given = ("admin", "listen") in source.places
         rule = "the admin API and the data plane need addresses of their own"
         yield source.problem(("admin", "listen") if given else ("listen",), rule, f"`{admin}`")

@@ -163,6 +163,8 @@ def _say(steps: Steps, item: ErrorDetails, source: Source, keys: Keys) -> Proble
     if kind == "literal_error":
         return _say_literal(steps, found, value, context["expected"], source)
     if kind == "value_error":
+        if steps[-1:] == ("compare",) and (planned := _planned(value)):
+            return source.problem((*steps, planned), NOT_YET)
         rule = str(context["error"])
         told = "" if rule == NOT_YET or isinstance(value, dict | list) else found
         return source.problem(steps, rule, told)
@@ -170,6 +172,11 @@ def _say(steps: Steps, item: ErrorDetails, source: Source, keys: Keys) -> Proble
     if context.get("pattern") == "^/":
         rule = "must begin with /"
     return source.problem(steps, rule, found, _fix_type(kind, found, keys.at(steps)))
+
+
+def _planned(value: Any) -> str | None:
+    """The comparator of later that is asked for, with a setting `kind` of its own, which hides its tag."""
+    return next((kind for kind in PLANNED if isinstance(value, dict) and list(value) == [kind]), None)
 
 
 def _fix_type(kind: str, found: str, known: list[str]) -> str:

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
+    BeforeValidator,
     Discriminator,
     Field,
     GetCoreSchemaHandler,
@@ -42,6 +43,11 @@ def _check_name(name: str) -> str:
     return name
 
 
+def _as_text(value: Any) -> Any:
+    """A port alone is a number in YAML: what it lacks is the host, and not quotes."""
+    return str(value) if type(value) is int else value
+
+
 def _check_address(value: str) -> str:
     host, _, port = value.rpartition(":")
     if not host or not port.isdigit() or not 0 <= int(port) <= 65535 or (":" in host and host[0] != "["):
@@ -69,7 +75,7 @@ def _check_url(value: str) -> str:
 
 
 Name = Annotated[str, AfterValidator(_check_name)]
-Address = Annotated[str, AfterValidator(_check_address)]
+Address = Annotated[str, BeforeValidator(_as_text), AfterValidator(_check_address)]
 Url = Annotated[str, AfterValidator(_check_url)]
 
 
@@ -89,7 +95,7 @@ class ListenSpec(Spec):
 
 def _listeners(value: Any) -> Any:
     items = value if isinstance(value, list) else [value]
-    return [{"address": item} if isinstance(item, str) else item for item in items]
+    return [{"address": item} if isinstance(item, str | int) else item for item in items]
 
 
 class _AddressOrMany:

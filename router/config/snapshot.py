@@ -1,16 +1,12 @@
-"""Where spec and status meet: the YAML and the present states become the snapshot that workers execute.
+"""Where spec and status meet: the YAML of a deployment and its present state become what workers execute.
 
 Floor 3, pure and deterministic: the same input gives the same bytes.
 """
 
-from collections.abc import Mapping
-
 from router.config.schema import (
     BlueGreenRollout,
     CanaryRollout,
-    Config,
     DeploymentSpec,
-    MatchSpec,
     ShadowRollout,
     TimeoutsSpec,
     VersionModel,
@@ -18,9 +14,7 @@ from router.config.schema import (
 from router.patterns.plan import (
     DeploymentPlan,
     Exposure,
-    Match,
     Plan,
-    Snapshot,
     Timeouts,
     VersionSpec,
 )
@@ -30,22 +24,11 @@ from router.rollout.state import RolloutState
 from router.spec import share_parts
 
 
-def compile_snapshot(
-    config: Config, states: Mapping[str, RolloutState], generation: int, workers: int
-) -> Snapshot:
-    """All deployments, each at the place its state says. Limits are divided among so many workers."""
-    plans = [
-        compile_deployment(name, spec, states[name], workers)
-        for name, spec in sorted(config.deployments.items())
-    ]
-    return Snapshot(generation, tuple(plans))
-
-
 def compile_deployment(name: str, spec: DeploymentSpec, state: RolloutState, workers: int) -> DeploymentPlan:
-    """What a worker needs to serve this deployment now."""
+    """What each of so many workers needs to serve this deployment now; limits are divided among them."""
     return DeploymentPlan(
         name=name,
-        match=_match(spec.match),
+        match=spec.match.compile(),
         versions=tuple(_version(label, spec.versions[label], workers) for label in sorted(spec.versions)),
         plan=_plan(name, spec, state),
         timeouts=_timeouts(spec.timeouts),
@@ -89,15 +72,6 @@ def _plan(name: str, spec: DeploymentSpec, state: RolloutState) -> Plan:
     if spec.rollout is None or state.phase is Phase.ROLLED_BACK:
         return Plan(default=state.trusted)
     return spec.rollout.plan(name, exposure_of(state))
-
-
-def _match(match: MatchSpec) -> Match:
-    return Match(
-        host=(match.host or "").lower(),
-        path=match.path or "",
-        methods=tuple(sorted(match.methods)),
-        headers=tuple(sorted((name.lower(), value) for name, value in match.headers.items())),
-    )
 
 
 def _version(name: str, version: VersionModel, workers: int) -> VersionSpec:

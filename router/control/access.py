@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 from aiohttp import web
 
 from router.config.schema import AdminToken
+from router.errors import Refused
 
 OPEN = frozenset({"/healthz", "/readyz"})
 """Paths that need no token and no particular Host: probes come by address."""
@@ -24,24 +25,18 @@ LOCAL = "local"
 """Who acted, where no tokens are configured."""
 
 
-class Denied(Exception):
-    """The call is not allowed: 401 without a valid token, 403 for whoever may not do this."""
-
-    def __init__(self, status: int, detail: str) -> None:
-        super().__init__(detail)
-        self.status = status
-        self.detail = detail
-
-
 def authorize(request: web.Request, tokens: tuple[AdminToken, ...], listen: str) -> str:
-    """The name of the one who calls. `listen` is the address bound. Raises Denied."""
+    """The name of the one who calls. `listen` is the address bound.
+
+    Raises Refused: 401 without a valid token, 403 for whoever may not do this.
+    """
     if request.path in OPEN:
         return ""
     if tokens:
         return _by_token(request, tokens)
     if not is_loopback(_hostname(listen)):
         # The address bound outlives an edit that took the tokens away.
-        raise Denied(
+        raise Refused(
             401, f"no tokens are configured, and the API still listens on {listen}: restart the router"
         )
     _from_here(request)
@@ -61,7 +56,7 @@ def is_loopback(host: str) -> bool:
 def _by_token(request: web.Request, tokens: tuple[AdminToken, ...]) -> str:
     scheme, _, given = request.headers.get("Authorization", "").partition(" ")
     if scheme.lower() != "bearer" or not given.strip():
-        raise Denied(401, "this needs a token: send the header Authorization: Bearer TOKEN")
+        raise Refused(401, "this needs a token: send the header Authorization: Bearer TOKEN")
     # As the bytes that came: a header need not be valid UTF-8.
     secret = given.strip().encode(errors="surrogateescape")
     found: AdminToken | None = None
@@ -69,20 +64,20 @@ def _by_token(request: web.Request, tokens: tuple[AdminToken, ...]) -> str:
         if hmac.compare_digest(token.token.encode(), secret):
             found = token
     if found is None:
-        raise Denied(401, "this token is not known")
+        raise Refused(401, "this token is not known")
     if found.role != "operator" and request.method not in _READING:
-        raise Denied(403, f"{found.name} is a viewer and may only read; this needs an operator")
+        raise Refused(403, f"{found.name} is a viewer and may only read; this needs an operator")
     return found.name
 
 
 def _from_here(request: web.Request) -> None:
     if not is_loopback(_hostname(request.host)):
-        raise Denied(
+        raise Refused(
             403, f"without tokens the API answers to localhost only, not to the host {request.host!r}"
         )
     origin = request.headers.get("Origin")
     if request.method not in _READING and origin is not None and urlsplit(origin).netloc != request.host:
-        raise Denied(403, f"a page of {origin} may not act here")
+        raise Refused(403, f"a page of {origin} may not act here")
 
 
 def _hostname(host: str) -> str:

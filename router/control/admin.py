@@ -37,6 +37,9 @@ CLOSING = "closing"
 API = "/api/v1"
 EVENTS = f"{API}/events"
 
+Command = Callable[[str, str, str], Awaitable[Answer]]
+"""A call of the controller: the deployment, who acts, and why."""
+
 _B = TypeVar("_B", bound=msgspec.Struct)
 _WHO = web.RequestKey("who", str)
 _encode = msgspec.json.encode
@@ -121,40 +124,30 @@ class Admin:
             ("GET", "/readyz", self.readyz),
         ]
 
-    @property
-    def guard(self) -> Any:
-        """The middleware that lets nobody in who may not."""
-
-        @web.middleware
-        async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
-            config = self._controller.config
-            tokens = config.admin.tokens if config is not None else ()
-            request[_WHO] = authorize(request, tokens, self._outside.listen)
-            return await handler(request)
-
-        return guard
+    @web.middleware
+    async def guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Lets nobody in who may not."""
+        config = self._controller.config
+        tokens = config.admin.tokens if config is not None else ()
+        request[_WHO] = authorize(request, tokens, self._outside.listen)
+        return await handler(request)
 
     # Commands
 
     async def rollback(self, request: web.Request) -> web.Response:
-        body = await _body(request, Reason)
-        return _answer(await self._controller.rollback(_name(request), body.reason, request[_WHO]))
+        return await self._command(request, self._controller.rollback)
 
     async def promote(self, request: web.Request) -> web.Response:
-        body = await _body(request, Reason)
-        return _answer(await self._controller.promote(_name(request), request[_WHO], body.reason))
+        return await self._command(request, self._controller.promote)
 
     async def pause(self, request: web.Request) -> web.Response:
-        body = await _body(request, Reason)
-        return _answer(await self._controller.pause(_name(request), request[_WHO], body.reason))
+        return await self._command(request, self._controller.pause)
 
     async def resume(self, request: web.Request) -> web.Response:
-        body = await _body(request, Reason)
-        return _answer(await self._controller.resume(_name(request), request[_WHO], body.reason))
+        return await self._command(request, self._controller.resume)
 
     async def restart(self, request: web.Request) -> web.Response:
-        body = await _body(request, Reason)
-        return _answer(await self._controller.restart(_name(request), request[_WHO], body.reason))
+        return await self._command(request, self._controller.restart)
 
     async def share(self, request: web.Request) -> web.Response:
         body = await _body(request, ShareBody)
@@ -162,15 +155,19 @@ class Admin:
             parts = share_parts(parse_share(body.candidate))
         except ValueError as error:
             raise Refused(400, f"candidate: {error}") from None
-        return _answer(await self._controller.share(_name(request), parts, request[_WHO], body.reason))
+        return _json(await self._controller.share(_name(request), parts, request[_WHO], body.reason))
 
     async def switch(self, request: web.Request) -> web.Response:
         body = await _body(request, SwitchBody)
-        return _answer(await self._controller.switch(_name(request), body.to, request[_WHO], body.reason))
+        return _json(await self._controller.switch(_name(request), body.to, request[_WHO], body.reason))
 
     async def reload(self, request: web.Request) -> web.Response:
         await self._outside.reload()
         return _json({"digest": self._controller.status.digest, "generation": self._controller.generation})
+
+    async def _command(self, request: web.Request, command: Command) -> web.Response:
+        body = await _body(request, Reason)
+        return _json(await command(_name(request), request[_WHO], body.reason))
 
     # Looking
 
@@ -281,13 +278,9 @@ async def _body(request: web.Request, kind: type[_B]) -> _B:
 
 def _limit(request: web.Request, default: int) -> int:
     text = request.query.get("limit", str(default))
-    if not text.isascii() or not text.isdigit() or not 1 <= int(text[:6]) <= MAX_LIMIT or len(text) > 6:
+    if not (text.isascii() and text.isdigit() and len(text) <= 6 and 1 <= int(text) <= MAX_LIMIT):
         raise Refused(400, f"limit: {text!r} is no number from 1 to {MAX_LIMIT}")
     return int(text)
-
-
-def _answer(answer: Answer) -> web.Response:
-    return _json(answer)
 
 
 def _json(data: Any) -> web.Response:

@@ -22,6 +22,7 @@ PATIENCE = 1.0
 """Seconds an orphan has to answer; one that does not is no use to clients either, and is killed."""
 
 _MOST_SOCKETS = 253
+"""What the kernel lets one message carry (SCM_MAX_FD)."""
 
 
 @dataclass(frozen=True, slots=True)

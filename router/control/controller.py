@@ -81,6 +81,7 @@ class Controller:
         self._turn = asyncio.Lock()
         self._force = InForce(fleet, workers, max(journal.generation(), adopted), clock)
         self._last_id = journal.last_id()
+        # Of what is in force the state noted last, of anything else the one it ended in.
         self._noted = journal.states()
         self._recent: dict[str, deque[Entry]] = {}
         self._config: Config | None = None
@@ -309,7 +310,7 @@ class Controller:
         moves: list[Move] = []
         for deployment in self.deployments():
             before = deployment.state
-            for event, moved, why in ramp.decide(deployment.course, before, 0.0).moves:
+            for event, moved, why in ramp.decide(deployment.course, before):
                 after = replace(moved, who=ROUTER, why=why, when=self._now())
                 moves.append(Move(event.value, before, after))
                 states[after.deployment] = before = after
@@ -335,7 +336,7 @@ class Controller:
 
     # Force first
 
-    async def rollback(self, name: str, reason: str, who: str, cause: str = "operator") -> Answer:
+    async def rollback(self, name: str, who: str, why: str = "", cause: str = "operator") -> Answer:
         """Everything to the trusted version, now. Answers when no worker can serve anything older.
 
         Legal in every phase; where there is nothing to undo it only makes sure. `cause` is for the metrics.
@@ -345,7 +346,7 @@ class Controller:
         after = ramp.rollback(before)
         changed = after is not before
         if changed:
-            after = replace(after, who=who, why=reason, when=self._now())
+            after = replace(after, who=who, why=why, when=self._now())
         publication = self._force.put({name: after})
         number = self._next_id()  # now, so that the history has it before what comes meanwhile
         writing = self._scribe.owe(Record(publication.generation, (after,)))

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from router.config.snapshot import compile_deployment
-from router.control.terms import Confirmed, Deployment, Fleet
+from router.control.terms import Confirmation, Deployment, Fleet
 from router.errors import Refused
 from router.patterns.plan import Snapshot, encode_snapshot
 from router.rollout import ramp
@@ -20,7 +20,7 @@ class Publication(NamedTuple):
     """A snapshot on its way; the task ends when no worker can serve an older one."""
 
     generation: int
-    task: "asyncio.Task[Confirmed]"
+    task: "asyncio.Task[Confirmation]"
 
 
 class InForce:
@@ -33,7 +33,7 @@ class InForce:
         self._fleet = fleet
         self._clock = clock
         self._confirmed = 0
-        self._publishing: set[asyncio.Task[Confirmed]] = set()
+        self._publishing: set[asyncio.Task[Confirmation]] = set()
 
     @property
     def everywhere(self) -> bool:
@@ -75,7 +75,7 @@ class InForce:
         task.add_done_callback(self._publishing.discard)
         return Publication(self.generation, task)
 
-    async def _confirm(self, generation: int, snapshot: bytes) -> Confirmed:
+    async def _confirm(self, generation: int, snapshot: bytes) -> Confirmation:
         confirmation = await self._fleet.publish(generation, snapshot)
         self._confirmed = max(self._confirmed, generation)
         return confirmation

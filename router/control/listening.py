@@ -15,6 +15,7 @@ from router.config.schema import ListenSpec
 from router.errors import RouterError
 
 BACKLOG = 4096
+"""Connections that may wait at one socket to be accepted."""
 
 Place = tuple[int, tuple[Any, ...]]
 """Address family and socket address."""

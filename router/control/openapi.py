@@ -6,6 +6,8 @@ Floor 4.
 from importlib.metadata import version
 from typing import Any
 
+from router.pairs.comparators.base import VERDICTS
+
 _NAME = {
     "name": "name",
     "in": "path",
@@ -22,7 +24,7 @@ _LIMIT = {
 _VERDICT = {
     "name": "verdict",
     "in": "query",
-    "schema": {"type": "string", "enum": ["match", "mismatch", "incomparable"]},
+    "schema": {"type": "string", "enum": list(VERDICTS)},
 }
 _ID = {
     "name": "id",

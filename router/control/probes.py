@@ -23,6 +23,7 @@ FAILURES = 2
 """Failed checks in a row that take an endpoint down."""
 
 _JITTER = 0.1
+"""The part of its period by which a check comes early or late, so that they spread out."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,6 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
-from router.control.access import Denied
 from router.errors import ConfigError, Refused
 from router.rollout.journal import JournalError
 
@@ -26,8 +25,6 @@ async def problems(request: web.Request, handler: Handler) -> web.StreamResponse
     except Refused as refused:
         more = {"phase": refused.phase} if refused.phase else {}
         return problem(refused.status, refused.detail, **more, **_known(refused.known))
-    except Denied as denied:
-        return problem(denied.status, denied.detail)
     except ConfigError as error:
         return problem(400, str(error), problems=[asdict(each) for each in error.problems])
     except JournalError as error:

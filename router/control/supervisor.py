@@ -19,9 +19,10 @@ from router.channel import EndpointsDown, Publish, RecorderSettings, Start
 from router.config.schema import ListenSpec
 from router.control.adoption import Found, find_orphans
 from router.control.handles import Handle, RecorderHandle, WorkerHandle, WorkerState
-from router.control.listening import Slot, address_of, open_slots
+from router.control.listening import ListeningSocket, address_of, open_slots
 from router.control.processes import Child
 from router.control.runtime import RuntimeDirectory
+from router.control.terms import Confirmation
 from router.telemetry.exposition import FleetFacts
 from router.telemetry.ledger import Ledger
 
@@ -34,7 +35,11 @@ HANDOVER = 600.0
 """Seconds an orphan has to finish what is in flight after new workers took its sockets over."""
 
 _FLUSH = 10.0
+"""Seconds the recorder has, once the workers are gone, to write what it holds."""
+
 _STEADY = 10.0
+"""Seconds of life from which on a death is no sign of a process that can't live."""
+
 _LONGEST_PAUSE = 5.0
 
 
@@ -44,16 +49,6 @@ class Commands:
 
     worker: tuple[str, ...] = (sys.executable, "-m", "router.worker")
     recorder: tuple[str, ...] = (sys.executable, "-m", "router.recorder")
-
-
-@dataclass(frozen=True, slots=True)
-class Confirmation:
-    """What became of a snapshot: of `live` workers, `confirmed` have it in force; the `replaced` ones did
-    not confirm in time, or died, and are gone. `live` is the sum of the two."""
-
-    live: int
-    confirmed: int
-    replaced: int
 
 
 @dataclass(slots=True)
@@ -70,11 +65,11 @@ class Backoff:
 
 
 @dataclass(slots=True)
-class _Desk:
-    """A worker slot: its number, its sockets and who sits there now, or sat there last."""
+class _Slot:
+    """A place for one worker: its number, its sockets and the worker there now, or there last."""
 
     index: int
-    sockets: Slot
+    sockets: list[ListeningSocket]
     worker: WorkerHandle | None = None
 
 
@@ -95,7 +90,7 @@ class Supervisor:
         self._ledger = ledger
         self._tasks = tasks
         self._commands = commands or Commands()
-        self._desks: list[_Desk] = []
+        self._slots: list[_Slot] = []
         self._orphans: list[WorkerHandle] = []
         self._recorder: RecorderHandle | None = None
         self._newest: Publish | None = None
@@ -112,20 +107,21 @@ class Supervisor:
         something is published (`serving` waits for it).
         """
         found = await find_orphans(self._runtime.workers())
-        slots = open_slots(listen, workers, [adopted for orphan in found for adopted in orphan.sockets])
-        self._desks = [_Desk(index, sockets) for index, sockets in enumerate(slots)]
+        adopted = [sock for orphan in found for sock in orphan.sockets]
+        slots = open_slots(listen, workers, adopted)
+        self._slots = [_Slot(index, sockets) for index, sockets in enumerate(slots)]
         for orphan in found:
             await self._adopt(orphan)
         # A recorder of an earlier controller may still listen there: it keeps its workers, and gets no new ones.
         self._runtime.recorder.unlink(missing_ok=True)
         self._tasks.create_task(self._keep("recorder", self._start_recorder))
-        for desk in self._desks:
-            self._tasks.create_task(self._keep("worker", partial(self._start_worker, desk)))
+        for slot in self._slots:
+            self._tasks.create_task(self._keep("worker", partial(self._start_worker, slot)))
 
     @property
     def addresses(self) -> list[str]:
         """Where the data plane listens, as bound: port 0 has become a number."""
-        sockets = self._desks[0].sockets if self._desks else []
+        sockets = self._slots[0].sockets if self._slots else []
         return list(dict.fromkeys(address_of(found.socket) for found in sockets))
 
     @property
@@ -139,9 +135,9 @@ class Supervisor:
 
     def all_serving(self) -> bool:
         """Whether every slot has a worker now that serves and is going to stay."""
-        workers = [desk.worker for desk in self._desks if desk.worker is not None]
+        workers = [slot.worker for slot in self._slots if slot.worker is not None]
         alive = [worker for worker in workers if not worker.ended.is_set()]
-        return [worker.state for worker in alive] == [WorkerState.SERVING] * len(self._desks)
+        return [worker.state for worker in alive] == [WorkerState.SERVING] * len(self._slots)
 
     async def publish(self, generation: int, snapshot: bytes) -> Confirmation:
         """Brings a snapshot into force; returns when no worker can serve an older one any more.
@@ -156,7 +152,7 @@ class Supervisor:
                 worker.publish(self._newest, self._down)
         settled = [self._tasks.create_task(_settle(worker, generation)) for worker in live]
         answers = [answer for answer in await asyncio.shield(asyncio.gather(*settled)) if answer is not None]
-        return Confirmation(len(answers), sum(answers), len(answers) - sum(answers))
+        return Confirmation(len(answers), sum(answers))
 
     def endpoints_down(self, urls: Iterable[str]) -> None:
         """Tells every worker which endpoints fail their active check now: all of them, each time."""
@@ -183,8 +179,8 @@ class Supervisor:
         """Workers finish what is in flight, within `grace` seconds; then the recorder, which has all captures
         by then."""
         self._stopping.set()
-        for desk in self._desks:
-            for found in desk.sockets:
+        for slot in self._slots:
+            for found in slot.sockets:
                 found.socket.close()
         await asyncio.gather(*(worker.drain(grace, close_idle=True) for worker in self._workers()))
         if self._recorder is not None:
@@ -194,7 +190,7 @@ class Supervisor:
     async def abandon(self) -> None:
         """Ends what this supervisor started and leaves orphans serving: the start has failed."""
         self._stopping.set()
-        started = [desk.worker for desk in self._desks if desk.worker is not None]
+        started = [slot.worker for slot in self._slots if slot.worker is not None]
         for handle in (*started, self._recorder):
             if handle is not None:
                 await handle.kill()
@@ -205,7 +201,7 @@ class Supervisor:
             worker.process.kill()
 
     def _workers(self) -> list[WorkerHandle]:
-        known = [desk.worker for desk in self._desks if desk.worker is not None] + self._orphans
+        known = [slot.worker for slot in self._slots if slot.worker is not None] + self._orphans
         return [worker for worker in known if not worker.ended.is_set()]
 
     async def _keep(self, role: str, start: Callable[[], Awaitable[Handle]]) -> None:
@@ -237,18 +233,18 @@ class Supervisor:
         except TimeoutError:
             pass
 
-    async def _start_worker(self, desk: _Desk) -> Handle:
-        rescue = self._runtime.new_worker(desk.index)
-        process, channel = _spawn(self._commands.worker, [found.socket.fileno() for found in desk.sockets])
+    async def _start_worker(self, slot: _Slot) -> Handle:
+        rescue = self._runtime.new_worker(slot.index)
+        process, channel = _spawn(self._commands.worker, [found.socket.fileno() for found in slot.sockets])
         worker = WorkerHandle(
             rescue.stem, process, rescue, on_tally=self._ledger.tally, on_applied=self._on_applied
         )
         await _connect(worker, channel)
-        listeners = tuple(found.listener() for found in desk.sockets)
-        worker.link.send(Start(desk.index, listeners, str(self._runtime.recorder), str(rescue)))
+        listeners = tuple(found.listener() for found in slot.sockets)
+        worker.link.send(Start(slot.index, listeners, str(self._runtime.recorder), str(rescue)))
         if self._newest is not None:
             worker.publish(self._newest, self._down)
-        desk.worker = worker
+        slot.worker = worker
         return worker
 
     async def _start_recorder(self) -> Handle:
@@ -280,9 +276,9 @@ class Supervisor:
         _log.info("%s, left by an earlier controller, has ended", orphan)
 
     def _on_applied(self) -> None:
-        """Once the newest snapshot is in force at every desk, orphans have nothing to stay for."""
+        """Once the newest snapshot is in force in every slot, orphans have nothing to stay for."""
         newest = self._newest.generation if self._newest is not None else 0
-        if not all(desk.worker is not None and desk.worker.applied >= newest for desk in self._desks):
+        if not all(slot.worker is not None and slot.worker.applied >= newest for slot in self._slots):
             return
         self._serving.set()
         for orphan in self._orphans:

@@ -13,19 +13,18 @@ from router.rollout.course import Course
 from router.rollout.state import RolloutState
 
 
-class Confirmed(Protocol):
-    """What became of a snapshot: of `live` workers so many confirmed, the others are gone."""
+class Confirmation(NamedTuple):
+    """What became of a snapshot: of `live` workers so many have it in force; the others did not confirm in
+    time, or died, and are gone."""
 
-    @property
-    def live(self) -> int: ...
-    @property
-    def confirmed(self) -> int: ...
+    live: int
+    confirmed: int
 
 
 class Fleet(Protocol):
     """The workers and the recorder, as far as the controller knows them."""
 
-    def publish(self, generation: int, snapshot: bytes) -> Coroutine[Any, Any, Confirmed]:
+    def publish(self, generation: int, snapshot: bytes) -> Coroutine[Any, Any, Confirmation]:
         """Returns when no worker can serve an older snapshot; calls may overlap, the highest wins."""
 
     def recorder_settings(self, settings: RecorderSettings) -> None:

@@ -17,6 +17,8 @@ WAITING_LIMIT = 8 << 20
 
 RECONNECT_FIRST = 0.02
 RECONNECT_LIMIT = 0.2
+"""Seconds between attempts to reach a recorder: the first pause, doubled each time up to the limit."""
+
 CLOSE_LIMIT = 5.0
 """Seconds in which the recorder takes what waits when the worker leaves."""
 
@@ -76,7 +78,7 @@ class Outcome(NamedTuple):
             head.status if head is not None else 0,
             message(head.fields if head is not None else [], tap, complete=self.complete),
             self.latency * 1000,
-            max(self.first_byte, 0.0) * 1000,
+            self.first_byte * 1000,
             self.error,
         )
 

@@ -123,9 +123,8 @@ class Row:
 class Picture:
     """One moment of a demo.
 
-    `place` says which step it is at, `agreement` is the fraction of so many pairs
-    that match so far, None without any. `events` are the last of
-    `total_events`, oldest first.
+    `place` says which step it is at. `agreement` is the fraction of the pairs that match so far, None without any;
+    `pairs` counts the copies they are made of. `events` are the last of `total_events`, oldest first.
     """
 
     elapsed: float

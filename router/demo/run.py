@@ -30,7 +30,10 @@ V2_DELAY_MS = 5
 """How much slower v2 is, so that the difference is there to be seen."""
 
 REFRESH = 0.25
+"""Seconds between two looks at the router."""
+
 LINE_EVERY = 2.0
+"""Seconds between two lines where the output is no terminal."""
 
 
 @dataclass(slots=True)

@@ -25,6 +25,7 @@ from router.http1.plain import KnownLines
 
 MAX_HEAD = 64 << 10
 MAX_FIELDS = 200
+"""Bytes and field lines that a head may have."""
 
 
 class RequestSink(Protocol):

@@ -14,7 +14,7 @@ from typing import Any
 
 import msgspec
 
-from router.channel import Capture, CapturedAnswer, CapturedRequest, Message
+from router.channel import Capture, CapturedRequest, Message
 from router.pairs.comparators import Comparator
 from router.pairs.comparators.base import Answer, Difference, Verdict
 from router.pairs.content import Content
@@ -85,18 +85,18 @@ def build(joined: Joined, comparator: Comparator, redactor: Redactor) -> Pair:
     comparison = comparator.compare(primary, shadow)
     request = None if joined.primary is None else joined.primary.request
     return Pair(
-        known.id,
-        _timestamp(known.time),
-        known.deployment,
-        known.generation,
-        None if request is None else _request(request, redactor),
-        _answer(joined.primary, "", primary.content, redactor),
-        _answer(joined.shadow, joined.version, shadow.content, redactor),
-        comparison.verdict,
-        comparison.score,
-        comparison.differences,
-        comparison.more,
-        known.exchange,
+        id=known.id,
+        time=_timestamp(known.time),
+        deployment=known.deployment,
+        generation=known.generation,
+        request=None if request is None else _request(request, redactor),
+        primary=_answer(joined.primary, "", primary.content, redactor),
+        shadow=_answer(joined.shadow, joined.version, shadow.content, redactor),
+        verdict=comparison.verdict,
+        score=comparison.score,
+        differences=comparison.differences,
+        differences_more=comparison.more,
+        exchange=known.exchange,
     )
 
 
@@ -112,34 +112,49 @@ def _request(request: CapturedRequest, redactor: Redactor) -> LoggedRequest:
     message = request.message
     body, encoding = redactor.request_content(message).logged()
     return LoggedRequest(
-        request.method.decode("latin-1"),
-        request.target.decode("latin-1"),
-        _headers(message, redactor),
-        body,
-        encoding,
-        message.size,
-        message.truncated,
+        method=request.method.decode("latin-1"),
+        path=request.target.decode("latin-1"),
+        headers=_headers(message, redactor),
+        body=body,
+        body_encoding=encoding,
+        size=message.size,
+        truncated=message.truncated,
     )
 
 
 def _answer(half: Capture | None, version: str, content: Content, redactor: Redactor) -> LoggedAnswer:
     if half is None:
-        return LoggedAnswer(version, "", 0, {}, None, "none", 0, False, None, None, MISSING)
-    answer: CapturedAnswer = half.answer
-    message = answer.message
+        return _absent(version)
+    answer, message = half.answer, half.answer.message
     body, encoding = content.logged()
     return LoggedAnswer(
-        answer.version,
-        answer.endpoint,
-        answer.status,
-        _headers(message, redactor),
-        body,
-        encoding,
-        message.size,
-        message.truncated,
-        _ms(answer.latency_ms),
-        _ms(answer.first_byte_ms),
-        answer.error or None,
+        version=answer.version,
+        endpoint=answer.endpoint,
+        status=answer.status,
+        headers=_headers(message, redactor),
+        body=body,
+        body_encoding=encoding,
+        size=message.size,
+        truncated=message.truncated,
+        latency_ms=_ms(answer.latency_ms),
+        first_byte_ms=_ms(answer.first_byte_ms),
+        error=answer.error or None,
+    )
+
+
+def _absent(version: str) -> LoggedAnswer:
+    return LoggedAnswer(
+        version=version,
+        endpoint="",
+        status=0,
+        headers={},
+        body=None,
+        body_encoding="none",
+        size=0,
+        truncated=False,
+        latency_ms=None,
+        first_byte_ms=None,
+        error=MISSING,
     )
 
 

@@ -19,7 +19,7 @@ from router.pairs.sinks import Sink
 from router.pairs.spool import Segment, Spool, SpoolFull, captures
 from router.pairs.tallies import Tallies
 
-log = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 
 Key = tuple[str, str]
 """(exchange, shadow version): what makes a pair the same pair."""
@@ -79,7 +79,7 @@ class Pipeline:
         except OSError as error:
             self._tallies.drop(capture.deployment, _reason(error, "spool_error"))
         except Exception:  # a body that trips the redactor must neither reach the disk nor stop the others
-            log.exception("a capture of deployment %s could not be redacted", capture.deployment)
+            _log.exception("a capture of deployment %s could not be redacted", capture.deployment)
             self._tallies.drop(capture.deployment, "redaction_error")
         else:
             self._join(capture, segment, now)
@@ -149,7 +149,7 @@ class Pipeline:
             line = pair.line()
         except Exception:
             # Replayed from the spool, one capture that trips us would stop every recorder after this one.
-            log.exception("a pair of deployment %s could not be compared", deployment)
+            _log.exception("a pair of deployment %s could not be compared", deployment)
             self._lose(deployment, joined, "comparison_error")
             return
         # The gates need the verdict even where the disk has no room for the pair.

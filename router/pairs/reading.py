@@ -1,4 +1,4 @@
-"""Reads the pair log of one deployment: in order, newest first, or as it grows.
+"""Reads the pair log of one deployment: in order, or newest first.
 
 Pairs come back as plain dicts, as they stand in the file. Memory holds a block and the lines asked for, however
 large the log. The log may be written, packed and expired meanwhile.
@@ -6,11 +6,11 @@ large the log. The log may be written, packed and expired meanwhile.
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import msgspec
 
-from router.pairs.segments import PACKED, lines, lines_backwards, open_segment, segments, stem
+from router.pairs.segments import PACKED, lines, lines_backwards, segments
 
 PairDict = dict[str, Any]
 
@@ -108,57 +108,3 @@ def _first(source: Iterator[bytes], limit: int, wanted: Wanted) -> Iterator[byte
             limit -= 1
             if limit == 0:
                 return
-
-
-class Tail:
-    """Follows the log from its present end. `poll` never waits: call it again a moment later."""
-
-    def __init__(self, directory: Path, wanted: Wanted = EVERYTHING) -> None:
-        self._directory = directory
-        self._wanted = wanted
-        self._file: BinaryIO | None = None
-        self._partial = b""
-        self._stem = ""
-        self._open_last()
-
-    def poll(self) -> list[PairDict]:
-        """The pairs that were written since the last call."""
-        pairs: list[PairDict] = []
-        while True:
-            pairs += self._read()
-            # The list is taken before the last read of the old segment ends: what was written to it before the
-            # new one began is in it by then.
-            newer = [path for path in segments(self._directory) if stem(path.name) > self._stem]
-            pairs += self._read()
-            if not newer:
-                return pairs
-            self._go_to(newer[0])
-
-    def close(self) -> None:
-        """Lets go of the file."""
-        if self._file is not None:
-            self._file.close()
-            self._file = None
-
-    def _open_last(self) -> None:
-        present = segments(self._directory)
-        if not present:
-            return
-        self._go_to(present[-1])
-        if present[-1].name.endswith(PACKED):
-            self.close()
-        elif self._file is not None:
-            self._file.seek(0, 2)
-
-    def _go_to(self, path: Path) -> None:
-        self.close()
-        self._stem = stem(path.name)
-        self._partial = b""
-        self._file = open_segment(path)
-
-    def _read(self) -> list[PairDict]:
-        if self._file is None:
-            return []
-        whole = (self._partial + self._file.read()).split(b"\n")
-        self._partial = whole.pop()
-        return [msgspec.json.decode(line) for line in whole if self._wanted.admits(line)]

@@ -45,27 +45,10 @@ def stem(name: str) -> str:
     return name.removesuffix(".zst").removesuffix(PLAIN)
 
 
-def open_segment(path: Path) -> BinaryIO:
-    """Opens a segment for reading its plain lines; also when it is packed or removed at this moment.
-
-    A segment that is gone reads as an empty one.
-    """
-    for candidate in (path, path.with_name(stem(path.name) + PACKED)):
-        try:
-            file = candidate.open("rb")
-        except FileNotFoundError:
-            continue
-        if not candidate.name.endswith(PACKED):
-            return file
-        reader = zstandard.ZstdDecompressor().stream_reader(file, read_across_frames=True, closefd=True)
-        return io.BufferedReader(reader, _BLOCK)
-    return io.BytesIO()
-
-
 def lines(path: Path) -> Iterator[bytes]:
     """The whole lines of a segment in order; a torn last line is left out, and so is all from the
     block with a damage on."""
-    with open_segment(path) as file:
+    with _open_segment(path) as file:
         try:
             for line in file:
                 if line.endswith(b"\n"):
@@ -92,3 +75,20 @@ def lines_backwards(path: Path) -> Iterator[bytes]:
             rest = first
         if not torn and rest:
             yield rest + b"\n"
+
+
+def _open_segment(path: Path) -> BinaryIO:
+    """Opens a segment for reading its plain lines; also when it is packed or removed at this moment.
+
+    A segment that is gone reads as an empty one.
+    """
+    for candidate in (path, path.with_name(stem(path.name) + PACKED)):
+        try:
+            file = candidate.open("rb")
+        except FileNotFoundError:
+            continue
+        if not candidate.name.endswith(PACKED):
+            return file
+        reader = zstandard.ZstdDecompressor().stream_reader(file, read_across_frames=True, closefd=True)
+        return io.BufferedReader(reader, _BLOCK)
+    return io.BytesIO()

@@ -1,15 +1,17 @@
 """Sums up a pair log: agreement with its interval, where pairs differ, how fast each side was."""
 
+from collections import Counter
 from collections.abc import Iterator
 from math import sqrt
 from pathlib import Path
 
 import msgspec
 
+from router.channel import Histogram
 from router.pairs.comparators.base import VERDICTS
 from router.pairs.segments import lines, segments
 from router.pairs.tallies import count_fields, field
-from router.telemetry.counters import BUCKETS, bucket_of, edge
+from router.telemetry.counters import bucket_of, quantile
 
 _Z95 = 1.959963984540054
 
@@ -47,6 +49,7 @@ class _Difference(msgspec.Struct):
 class _Side(msgspec.Struct):
     version: str
     latency_ms: float | None
+    error: str | None = None
 
 
 class _Line(msgspec.Struct):
@@ -57,13 +60,15 @@ class _Line(msgspec.Struct):
 
 
 class _Sum:
+    """What was added up of one (primary, shadow); latencies by bucket (`telemetry.counters`)."""
+
     __slots__ = ("fields", "primary", "shadow", "verdicts")
 
     def __init__(self) -> None:
         self.verdicts: dict[str, int] = dict.fromkeys(VERDICTS, 0)
         self.fields: dict[str, int] = {}
-        self.primary = [0] * BUCKETS
-        self.shadow = [0] * BUCKETS
+        self.primary: Counter[int] = Counter()
+        self.shadow: Counter[int] = Counter()
 
 
 _decoder = msgspec.json.Decoder(_Line)
@@ -82,7 +87,8 @@ def agreement(match: int, mismatch: int) -> Agreement:
 
 
 def stats(directory: Path, *, top: int = 10) -> list[VersionStats]:
-    """One entry for each (primary, shadow) in the log under `<pairs.path>/<deployment>`, by name."""
+    """One entry for each (primary, shadow) in the log under `<pairs.path>/<deployment>`, by name; of its fields
+    the `top` most frequent."""
     sums: dict[tuple[str, str], _Sum] = {}
     for line in _lines(directory):
         _add(sums.setdefault((line.primary.version, line.shadow.version), _Sum()), line)
@@ -102,30 +108,27 @@ def _add(into: _Sum, line: _Line) -> None:
     into.verdicts[line.verdict] = into.verdicts.get(line.verdict, 0) + 1
     if line.verdict == "mismatch":
         count_fields(into.fields, {field(each.at) for each in line.differences})
-    if line.primary.latency_ms is not None:
-        into.primary[bucket_of(line.primary.latency_ms / 1000)] += 1
-    if line.shadow.latency_ms is not None:
-        into.shadow[bucket_of(line.shadow.latency_ms / 1000)] += 1
+    for counts, side in ((into.primary, line.primary), (into.shadow, line.shadow)):
+        if (
+            side.latency_ms is not None and side.error is None
+        ):  # how long a timeout took says nothing of a model
+            counts[bucket_of(side.latency_ms / 1000)] += 1
 
 
 def _result(primary: str, shadow: str, each: _Sum, top: int) -> VersionStats:
     ranked = sorted(each.fields.items(), key=lambda item: (-item[1], item[0]))
     return VersionStats(
-        primary,
-        shadow,
-        primary == shadow,
-        each.verdicts,
-        agreement(each.verdicts["match"], each.verdicts["mismatch"]),
-        tuple(ranked[:top]),
-        _median_ms(each.primary),
-        _median_ms(each.shadow),
+        primary=primary,
+        shadow=shadow,
+        noise=primary == shadow,
+        verdicts=each.verdicts,
+        agreement=agreement(each.verdicts["match"], each.verdicts["mismatch"]),
+        fields=tuple(ranked[:top]),
+        primary_latency_ms=_median_ms(each.primary),
+        shadow_latency_ms=_median_ms(each.shadow),
     )
 
 
-def _median_ms(counts: list[int]) -> float | None:
-    total, seen = sum(counts), 0
-    for index, count in enumerate(counts):
-        seen += count
-        if count and seen * 2 >= total:
-            return round(edge(index) * 1000, 3)
-    return None
+def _median_ms(counts: Counter[int]) -> float | None:
+    median = quantile(Histogram(counts, 0.0), 0.5)
+    return None if median is None else round(median * 1000, 3)

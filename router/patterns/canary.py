@@ -52,10 +52,6 @@ class CanaryPattern(Spec):
         """The version that answers before anything has happened."""
         return self.stable
 
-    def other(self, trusted: str) -> str:
-        """The version on trial."""
-        return self.candidate
-
     def plan(self, deployment: str, exposure: Exposure) -> Plan:
         """The candidate answers `exposure.share`; `exposure.mirror` of all requests are copied to the side
         that does not answer them."""

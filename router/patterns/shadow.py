@@ -10,6 +10,7 @@ from router.spec import Duration, NotYet, Share, Size, Spec
 COPY_TIMEOUT = 5.0
 COPY_MAX_IN_FLIGHT = 64
 COPY_MAX_BODY = 1 << 20
+"""The budget of copies (`plan.Copies`) where the YAML does not say."""
 
 
 class ShadowPattern(Spec):
@@ -30,10 +31,6 @@ class ShadowPattern(Spec):
     def trusted(self) -> str:
         """The version that answers before anything has happened."""
         return self.primary
-
-    def other(self, trusted: str) -> str:
-        """The version a rollout would bring in; none for shadows, which never answer."""
-        return ""
 
     def plan(self, deployment: str, exposure: Exposure) -> Plan:
         """`exposure.mirror` is the part of requests that is copied now."""

@@ -33,6 +33,8 @@ CREATE TABLE generation (only INTEGER PRIMARY KEY CHECK (only = 1), number INTEG
 INSERT INTO generation VALUES (1, 0);
 """
 _BUSY = 1.0
+"""Seconds SQLite waits for a lock that another connection holds."""
+
 _T = TypeVar("_T")
 
 

@@ -25,24 +25,17 @@ class Move(NamedTuple):
     why: str
 
 
-class Decision(NamedTuple):
-    """What a stretch of time brings: the state after it, and the moves that led there (mostly none)."""
-
-    state: RolloutState
-    moves: tuple[Move, ...] = ()
-
-
 # By itself
 
 
-def decide(course: Course, state: RolloutState, elapsed: float) -> Decision:
-    """Counts `elapsed` seconds, then makes every move that is due. A new step begins with nothing held."""
-    state = passed(course, state, elapsed)
+def decide(course: Course, state: RolloutState) -> tuple[Move, ...]:
+    """Every move that is due by the time `passed` has counted, mostly none; the last one's state is where it
+    leads. A new step begins with nothing held."""
     moves: list[Move] = []
     while (move := _due(course, state)) is not None:
         moves.append(move)
         state = move.state
-    return Decision(state, tuple(moves))
+    return tuple(moves)
 
 
 def passed(course: Course, state: RolloutState, elapsed: float) -> RolloutState:

@@ -6,7 +6,7 @@ the controller. Names and labels are part of what the program promises; nothing 
 
 import logging
 import platform
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import version as distribution_version
 from typing import Protocol
@@ -22,7 +22,7 @@ from prometheus_client.exposition import choose_encoder
 
 from router.channel import Histogram
 from router.telemetry.counters import bucket_of, edge
-from router.telemetry.ledger import Ledger, SeriesTotals
+from router.telemetry.ledger import Ledger, SeriesKey
 
 _log = logging.getLogger(__name__)
 
@@ -141,8 +141,10 @@ class Exposition:
             in_flight.add_metric(labels, count)
         yield requests
         yield in_flight
-        yield _durations("router_request_duration_seconds", "To the last byte.", series, _duration)
-        yield _durations("router_first_byte_seconds", "To the first byte.", series, _first_byte)
+        durations = {key: totals.duration for key, totals in series.items()}
+        first_bytes = {key: totals.first_byte for key, totals in series.items()}
+        yield _durations("router_request_duration_seconds", "To the last byte.", durations)
+        yield _durations("router_first_byte_seconds", "To the first byte.", first_bytes)
 
     def _event_counters(self) -> Iterator[Metric]:
         counts: dict[str, dict[tuple[str, ...], int]] = {name: {} for name in EVENTS}
@@ -195,23 +197,9 @@ def cumulative(histogram: Histogram) -> list[tuple[str, float]]:
     return [*result, ("+Inf", float(sum(histogram.counts.values())))]
 
 
-def _duration(totals: SeriesTotals) -> Histogram:
-    return totals.duration
-
-
-def _first_byte(totals: SeriesTotals) -> Histogram:
-    return totals.first_byte
-
-
-def _durations(
-    name: str,
-    text: str,
-    series: Mapping[tuple[str, str, str], SeriesTotals],
-    pick: Callable[[SeriesTotals], Histogram],
-) -> Metric:
+def _durations(name: str, text: str, histograms: Mapping[SeriesKey, Histogram]) -> Metric:
     family = HistogramMetricFamily(name, text, labels=("deployment", "version", "role"))
-    for key, totals in series.items():
-        histogram = pick(totals)
+    for key, histogram in histograms.items():
         family.add_metric(key, cumulative(histogram), histogram.sum)
     return family
 

@@ -21,8 +21,8 @@ PairKey = tuple[str, str, str]
 _EMPTY = Histogram({}, 0.0)
 _K = TypeVar("_K")
 
-
 _FALLBACKS = "router_fallbacks_total"
+"""The event that counts, by (deployment, version), the requests a version could not answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +114,10 @@ class Ledger:
 
     def events(self) -> dict[tuple[str, ...], int]:
         """The rare counters, by metric name and label values."""
-        return _Worker.merged((self._base, *self._workers.values())).events
+        total: dict[tuple[str, ...], int] = {}
+        for worker in (self._base, *self._workers.values()):
+            _add_counts(total, worker.events)
+        return total
 
     def pairs(self) -> dict[PairKey, PairTotals]:
         """Pairs per (deployment, primary, shadow)."""
@@ -136,14 +139,10 @@ class Ledger:
         series = self._totals(base, workers)
         pairs = {key: totals for key, totals in self.pairs().items() if key[0] == deployment}
         versions = {key[1] for key in series} | {key[2] for key in pairs}
-        failed: dict[str, int] = {}
-        for worker in (self._base, *self._workers.values()):
-            for key, count in worker.events.items():
-                if key[:2] == (_FALLBACKS, deployment):
-                    failed[key[2]] = failed.get(key[2], 0) + count
+        fallbacks = self._fallbacks(deployment)
         return {
-            version: _summarize(version, series, pairs, failed.get(version, 0))
-            for version in sorted(versions | failed.keys())
+            version: _summarize(version, series, pairs, fallbacks.get(version, 0))
+            for version in sorted(versions | fallbacks.keys())
         }
 
     def _totals(self, base: "_Worker", workers: "list[_Worker]") -> dict[SeriesKey, SeriesTotals]:
@@ -155,6 +154,9 @@ class Ledger:
             key: SeriesTotals(tally.codes, tally.duration, tally.first_byte, in_flight.get(key, 0))
             for key, tally in _Worker.merged((base, *workers)).series.items()
         }
+
+    def _fallbacks(self, deployment: str) -> dict[str, int]:
+        return {key[2]: count for key, count in self.events().items() if key[:2] == (_FALLBACKS, deployment)}
 
     def _recorded(self) -> "_Recorder":
         return _Recorder.merged((self._recorder_base, *self._recorders.values()))

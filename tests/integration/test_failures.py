@@ -327,19 +327,20 @@ async def test_an_early_answer_reaches_a_client_that_is_still_sending() -> None:
         writer.close()
 
 
+async def one_request(worker: WorkerUnderTest) -> int:
+    """The status of a request over a connection of its own."""
+    reader, writer = await connect(worker.port)
+    writer.write(get())
+    answer = await read_answer(reader)
+    writer.close()
+    return answer.status
+
+
 async def test_requests_over_the_limit_of_a_version_are_shed() -> None:
     async with model("a", delay=0.3) as upstream, WorkerUnderTest() as worker:
         limited = VersionSpec("v1", (upstream.url,), 0, 2)
         await worker.publish(DeploymentPlan("d", Match(path="/**"), (limited,), Plan(default="v1")))
-
-        async def one() -> int:
-            reader, writer = await connect(worker.port)
-            writer.write(get())
-            answer = await read_answer(reader)
-            writer.close()
-            return answer.status
-
-        statuses = await asyncio.gather(*(one() for _ in range(6)))
+        statuses = await asyncio.gather(*(one_request(worker) for _ in range(6)))
         assert sorted(statuses) == [200, 200, 503, 503, 503, 503]
 
 
@@ -347,15 +348,7 @@ async def test_a_limit_of_connections_makes_requests_wait_their_turn() -> None:
     async with model("a", delay=0.02) as upstream, WorkerUnderTest() as worker:
         limited = VersionSpec("v1", (upstream.url,), 2, 0)
         await worker.publish(DeploymentPlan("d", Match(path="/**"), (limited,), Plan(default="v1")))
-
-        async def one() -> int:
-            reader, writer = await connect(worker.port)
-            writer.write(get())
-            answer = await read_answer(reader)
-            writer.close()
-            return answer.status
-
-        assert set(await asyncio.gather(*(one() for _ in range(12)))) == {200}
+        assert set(await asyncio.gather(*(one_request(worker) for _ in range(12)))) == {200}
         assert upstream.connections == 2
 
 

@@ -15,6 +15,7 @@ import pytest
 
 from router import serve as serving
 from router.serve import usable_cpus
+from tests.support.routers import free_ports
 
 START = """
 import sys
@@ -126,14 +127,6 @@ def get(port: int, path: str) -> tuple[int, str]:
         return answer.status, answer.read().decode()
     finally:
         connection.close()
-
-
-def free_ports(count: int) -> list[int]:
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [int(sock.getsockname()[1]) for sock in sockets]
-    for sock in sockets:
-        sock.close()
-    return ports
 
 
 @pytest.fixture

@@ -17,7 +17,8 @@ import pytest
 from router.channel import RecorderSettings
 from router.config.schema import ListenSpec
 from router.control.runtime import RuntimeDirectory
-from router.control.supervisor import Commands, Confirmation, Supervisor
+from router.control.supervisor import Commands, Supervisor
+from router.control.terms import Confirmation
 from router.errors import RouterError
 from router.telemetry.ledger import Ledger
 
@@ -82,9 +83,9 @@ async def ask_all(address: str, workers: int) -> dict[int, int]:
 async def test_workers_accept_after_the_first_snapshot_and_confirm_the_next(tmp_path: Path) -> None:
     async with running(tmp_path, workers=2) as (supervisor, _):
         first = await supervisor.publish(1, b"one")
-        assert first == Confirmation(0, 0, 0), "workers that never served are nobody to wait for"
+        assert first == Confirmation(0, 0), "workers that never served are nobody to wait for"
         await within(10, supervisor.serving())
-        assert await supervisor.publish(2, b"two") == Confirmation(live=2, confirmed=2, replaced=0)
+        assert await supervisor.publish(2, b"two") == Confirmation(live=2, confirmed=2)
         assert set((await ask_all(supervisor.addresses[0], 2)).values()) == {2}
 
 
@@ -103,7 +104,7 @@ async def test_a_worker_that_does_not_confirm_is_killed_and_replaced(tmp_path: P
         old, _, _ = await ask(supervisor.addresses[0])
         clock = asyncio.get_running_loop().time
         began = clock()
-        assert await supervisor.publish(2, b"two") == Confirmation(live=1, confirmed=0, replaced=1)
+        assert await supervisor.publish(2, b"two") == Confirmation(live=1, confirmed=0)
         assert 0.9 < clock() - began < 2.0
         assert not _alive(old)
         await eventually(lambda: supervisor.facts().restarts == 1)
@@ -115,7 +116,7 @@ async def test_a_stopped_worker_counts_as_one_that_does_not_confirm(tmp_path: Pa
         await within(10, supervisor.serving())
         stuck, _ = await ask_all(supervisor.addresses[0], 2)
         os.kill(stuck, signal.SIGSTOP)
-        assert await supervisor.publish(2, b"two") == Confirmation(live=2, confirmed=1, replaced=1)
+        assert await supervisor.publish(2, b"two") == Confirmation(live=2, confirmed=1)
         seen = await ask_all(supervisor.addresses[0], 2)
         assert stuck not in seen
         assert set(seen.values()) == {2}, "the replacement has the newest snapshot"
@@ -126,7 +127,7 @@ async def test_overlapping_publishes_end_with_the_highest_generation(tmp_path: P
         await supervisor.publish(1, b"one")
         await within(10, supervisor.serving())
         answers = await asyncio.gather(*(supervisor.publish(generation, b"x") for generation in (5, 3, 4, 2)))
-        assert answers == [Confirmation(2, 2, 0)] * 4
+        assert answers == [Confirmation(2, 2)] * 4
         assert set((await ask_all(supervisor.addresses[0], 2)).values()) == {5}
 
 
@@ -171,7 +172,7 @@ async def test_a_snapshot_that_kills_a_worker_is_answered_at_once(tmp_path: Path
         await within(10, supervisor.serving())
         clock = asyncio.get_running_loop().time
         began = clock()
-        assert await supervisor.publish(2, b"two") == Confirmation(live=1, confirmed=0, replaced=1)
+        assert await supervisor.publish(2, b"two") == Confirmation(live=1, confirmed=0)
         assert clock() - began < 0.9
 
 
@@ -254,7 +255,7 @@ async def test_orphans_hand_over_their_sockets_and_leave(tmp_path: Path, before:
         assert supervisor.addresses[0] == address, "the sockets were adopted"
         assert supervisor.adopted_generation == 7
         answer = await supervisor.publish(8, b"eight")
-        assert answer == Confirmation(live=before, confirmed=before, replaced=0), "orphans are told too"
+        assert answer == Confirmation(live=before, confirmed=before), "orphans are told too"
         await within(10, supervisor.serving())
         await eventually(lambda: not any(_alive(pid) for pid in old))
         new = await ask_all(address, after)
@@ -288,7 +289,7 @@ async def test_an_orphan_that_does_not_confirm_is_killed(tmp_path: Path) -> None
     old, _, _ = await ask(address)
     async with running(tmp_path) as (supervisor, _):
         os.kill(old, signal.SIGSTOP)
-        assert await supervisor.publish(8, b"eight") == Confirmation(live=1, confirmed=0, replaced=1)
+        assert await supervisor.publish(8, b"eight") == Confirmation(live=1, confirmed=0)
         assert not _alive(old)
         assert (await ask(address))[1] == 8
 
@@ -297,7 +298,7 @@ async def test_an_orphan_that_leaves_when_told_to_is_none_that_did_not_confirm(t
     address = await killed_controller(tmp_path, 1, "hang", "8")
     old, _, _ = await ask(address)
     async with running(tmp_path) as (supervisor, _):
-        assert await supervisor.publish(8, b"eight") == Confirmation(live=0, confirmed=0, replaced=0)
+        assert await supervisor.publish(8, b"eight") == Confirmation(live=0, confirmed=0)
         assert not _alive(old)
         assert (await ask(address))[1] == 8
 

@@ -174,6 +174,13 @@ CHANGES: dict[str, tuple[str, str, int, str, list[str]]] = {
         f"{LOAN}.pairs.compare.label",
         ["not supp"],
     ),
+    "comparator of later, with its own kind": (
+        "json: {ignore: [/id]}",
+        "label: {at: /x, kind: argmax}",
+        19,
+        f"{LOAN}.pairs.compare.label",
+        ["not supp"],
+    ),
     "unknown comparator": (
         "json: {",
         "jsn: {",
@@ -260,7 +267,8 @@ CHANGES: dict[str, tuple[str, str, int, str, list[str]]] = {
         "deployments.other.match",
         ["`loan` (", ":11)", "specific"],
     ),
-    "bad address": ("listen: 127.0.0.1:8080", "listen: 8080", 1, "listen", ["mapping"]),
+    "port without address": ("listen: 127.0.0.1:8080", "listen: 8080", 1, "listen", ["`8080`", "host:port"]),
+    "true as address": ("listen: 127.0.0.1:8080", "listen: true", 1, "listen", ["must be text"]),
     "address without port": ("listen: 127.0.0.1:8080", "listen: localhost", 1, "listen", ["host:port"]),
     "no address": ("listen: 127.0.0.1:8080", "listen: []", 1, "listen", ["must not be empty"]),
     "address twice": ("127.0.0.1:8080", "[0.0.0.0:80, 127.0.0.1:80]", 1, "listen[1]", ["another listener"]),

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from router.config.schema import Config
-from router.config.snapshot import compile_snapshot, course_of, exposure_of
-from router.patterns.plan import DeploymentPlan, Exposure, Plan, decode_snapshot, encode_snapshot
+from router.config.snapshot import compile_deployment, course_of, exposure_of
+from router.patterns.plan import DeploymentPlan, Exposure, Plan, Snapshot, decode_snapshot, encode_snapshot
 from router.rollout import ramp
 from router.rollout.course import Course, Rung, endless
 from router.rollout.phase import Phase
@@ -44,7 +44,8 @@ def begun(config: Config) -> dict[str, RolloutState]:
 
 
 def compiled(config: Config, states: dict[str, RolloutState], workers: int = 1) -> DeploymentPlan:
-    return compile_snapshot(config, states, 7, workers).deployments[0]
+    ((name, spec),) = config.deployments.items()
+    return compile_deployment(name, spec, states[name], workers)
 
 
 def test_each_pattern_has_its_course() -> None:
@@ -148,10 +149,12 @@ def test_names_are_lower_case_and_everything_else_is_passed_on() -> None:
 
 
 def test_the_same_input_gives_the_same_bytes_in_any_order() -> None:
-    one = {"match": {"path": "/1"}, "versions": {"v1": {"url": "http://127.0.0.1:1"}}}
-    two = {"match": {"path": "/2"}, "versions": {"v1": {"url": "http://127.0.0.1:2"}}}
-    first = Config.model_validate({"deployments": {"a": one, "b": two}})
-    second = Config.model_validate({"deployments": {"b": two, "a": one}})
-    encoded = [encode_snapshot(compile_snapshot(each, begun(each), 3, 2)) for each in (first, second)]
+    match = {"methods": ["POST", "GET"], "headers": {"X-A": "1", "X-B": "2"}}
+    turned = {"methods": ["GET", "POST"], "headers": {"X-B": "2", "X-A": "1"}}
+    versions = {name: {"url": f"http://127.0.0.1:900{name[1]}"} for name in ("v1", "v2")}
+    first = config_of(CANARY, match=match, versions=versions)
+    second = config_of(CANARY, match=turned, versions=dict(reversed(versions.items())))
+    encoded = [encode_snapshot(Snapshot(3, (compiled(each, begun(each)),))) for each in (first, second)]
     assert encoded[0] == encoded[1]
-    assert [each.name for each in decode_snapshot(encoded[0]).deployments] == ["a", "b"]
+    (deployment,) = decode_snapshot(encoded[0]).deployments
+    assert [version.name for version in deployment.versions] == ["v1", "v2"]

@@ -4,7 +4,8 @@ import pytest
 from aiohttp.test_utils import make_mocked_request
 
 from router.config.schema import AdminToken
-from router.control.access import LOCAL, OPEN, Denied, authorize, is_loopback
+from router.control.access import LOCAL, OPEN, authorize, is_loopback
+from router.errors import Refused
 
 TOKENS = (
     AdminToken(name="ci", token="operator-secret", role="operator"),
@@ -51,19 +52,19 @@ def test_a_token_names_its_bearer() -> None:
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH"])
 def test_a_viewer_only_reads(method: str) -> None:
-    with pytest.raises(Denied) as denied:
+    with pytest.raises(Refused) as refused:
         who(method, Authorization="Bearer viewer-secret")
-    assert denied.value.status == 403
+    assert refused.value.status == 403
 
 
 @pytest.mark.parametrize(
     "given", ["", "Bearer ", "operator-secret", "Basic operator-secret", "Bearer operator"]
 )
 def test_anything_else_is_401(given: str) -> None:
-    with pytest.raises(Denied) as denied:
+    with pytest.raises(Refused) as refused:
         who(Authorization=given)
-    assert denied.value.status == 401
-    assert "secret" not in denied.value.detail
+    assert refused.value.status == 401
+    assert "secret" not in refused.value.detail
 
 
 @pytest.mark.parametrize("path", sorted(OPEN))
@@ -88,9 +89,9 @@ def test_without_tokens_whoever_is_on_this_machine_is_local() -> None:
     ],
 )
 def test_without_tokens_strangers_may_not_act(headers: dict[str, str], status: int) -> None:
-    with pytest.raises(Denied) as denied:
+    with pytest.raises(Refused) as refused:
         who("POST", tokens=(), **headers)
-    assert denied.value.status == status
+    assert refused.value.status == status
 
 
 def test_reading_does_not_ask_for_the_origin() -> None:
@@ -99,6 +100,6 @@ def test_reading_does_not_ask_for_the_origin() -> None:
 
 @pytest.mark.parametrize("listen", ["0.0.0.0:8081", "10.0.0.1:8081", "[::]:8081", "nonsense"])
 def test_without_tokens_nothing_is_answered_on_an_outer_address(listen: str) -> None:
-    with pytest.raises(Denied) as denied:
+    with pytest.raises(Refused) as refused:
         who(tokens=(), listen=listen)
-    assert denied.value.status == 401
+    assert refused.value.status == 401

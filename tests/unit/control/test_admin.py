@@ -18,6 +18,7 @@ from router.config.schema import Config
 from router.control import admin
 from router.control.admin import MAX_BODY, Outside, build_app
 from router.control.controller import Controller
+from router.control.terms import Confirmation
 from router.errors import ConfigError, Problem
 from router.rollout.journal import Journal, JournalError, Record
 from router.telemetry.ledger import Ledger
@@ -36,13 +37,9 @@ CANARY = {
 BLUE_GREEN = {"pattern": "blue_green", "blue": "v1", "green": "v2"}
 
 
-class Confirmation:
-    live, confirmed = 2, 2
-
-
 class FakeFleet:
     async def publish(self, generation: int, snapshot: bytes) -> Confirmation:
-        return Confirmation()
+        return Confirmation(2, 2)
 
     def recorder_settings(self, settings: RecorderSettings) -> None:
         pass

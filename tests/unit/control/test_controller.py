@@ -16,6 +16,7 @@ from router.config.loader import Loaded
 from router.config.schema import Config
 from router.control.controller import CHECKPOINT, Controller
 from router.control.scribe import Scribe
+from router.control.terms import Confirmation
 from router.errors import Refused
 from router.patterns.plan import Snapshot, decode_snapshot
 from router.rollout.journal import Journal, JournalError, Record
@@ -38,19 +39,13 @@ def loaded(digest: str = "d1", **deployments: dict[str, Any]) -> Loaded:
     return Loaded(Config.model_validate({"deployments": spec}), digest, ())
 
 
-@dataclass
-class Confirmation:
-    live: int = 2
-    confirmed: int = 2
-
-
 class FakeFleet:
     """Confirms at once, unless `gate` is closed."""
 
     def __init__(self) -> None:
         self.snapshots: list[Snapshot] = []
         self.settings: list[RecorderSettings] = []
-        self.confirmation = Confirmation()
+        self.confirmation = Confirmation(2, 2)
         self.gate = asyncio.Event()
         self.gate.set()
 
@@ -186,7 +181,7 @@ async def test_an_edit_goes_on_with_a_running_rollout(bench: Bench) -> None:
 
 async def test_another_candidate_begins_anew_also_after_a_rollback(bench: Bench) -> None:
     await bench.controller.apply(loaded())
-    await bench.controller.rollback("loan", "bad", "anna")
+    await bench.controller.rollback("loan", "anna", "bad")
     await bench.controller.apply(loaded("d2", loan=deployment(soak="2h")))
     assert bench.state().phase is Phase.ROLLED_BACK
     await bench.controller.apply(loaded("d3", loan=deployment(candidate="v3")))
@@ -196,7 +191,7 @@ async def test_another_candidate_begins_anew_also_after_a_rollback(bench: Bench)
 async def test_a_deployment_that_leaves_and_comes_back_is_still_rolled_back(bench: Bench) -> None:
     both = {"loan": deployment(), "fraud": deployment()}
     await bench.controller.apply(loaded("d1", **both))
-    await bench.controller.rollback("loan", "bad", "anna")
+    await bench.controller.rollback("loan", "anna", "bad")
     await bench.controller.apply(loaded("d2", fraud=deployment()))
     assert [each.name for each in bench.fleet.snapshots[-1].deployments] == ["fraud"]
     with pytest.raises(Refused) as refused:
@@ -310,7 +305,7 @@ async def test_each_command_moves_the_rollout(bench: Bench) -> None:
         (await bench.controller.pause("loan", "anna")).phase,
         (await bench.controller.resume("loan", "anna")).phase,
         (await bench.controller.share("loan", 2500, "anna")).phase,
-        (await bench.controller.rollback("loan", "", "anna")).phase,
+        (await bench.controller.rollback("loan", "anna")).phase,
         (await bench.controller.restart("loan", "anna")).phase,
     ]
     assert phases == ["paused", "progressing", "paused", "rolled_back", "progressing"]
@@ -369,7 +364,7 @@ async def test_no_record_no_publish(bench: Bench) -> None:
 async def test_a_rollback_needs_no_disk_and_is_written_when_there_is_one(bench: Bench) -> None:
     await bench.controller.apply(loaded())
     bench.journal.full = True
-    answer = await bench.controller.rollback("loan", "bad", "anna")
+    answer = await bench.controller.rollback("loan", "anna", "bad")
     assert (answer.phase, answer.persisted, bench.fleet.share()) == ("rolled_back", False, 0)
     assert not bench.controller.facts().persisted
     await bench.pass_time(1)
@@ -390,7 +385,7 @@ async def test_a_rollback_does_not_wait_for_a_promote_stuck_on_the_disk_and_wins
     bench.journal.well.clear()
     promoting = asyncio.create_task(bench.controller.promote("loan", "bob"))
     await until(bench.journal.begun.is_set)
-    answer = await bench.controller.rollback("loan", "bad", "anna")
+    answer = await bench.controller.rollback("loan", "anna", "bad")
     assert (answer.phase, answer.persisted, bench.fleet.share()) == ("rolled_back", False, 0)
     with pytest.raises(JournalError, match="did not answer"):
         await promoting
@@ -407,7 +402,7 @@ async def test_a_promote_that_was_overtaken_is_decided_again_and_refused(bench: 
     bench.journal.well.clear()
     promoting = asyncio.create_task(bench.controller.promote("loan", "bob"))
     await until(bench.journal.begun.is_set)
-    rolling = asyncio.create_task(bench.controller.rollback("loan", "bad", "anna"))
+    rolling = asyncio.create_task(bench.controller.rollback("loan", "anna", "bad"))
     await until(lambda: bench.fleet.generations() == [1, 2])
     bench.journal.well.set()
     assert (await rolling).persisted
@@ -425,7 +420,7 @@ async def test_an_edit_that_was_overtaken_keeps_the_rollback(bench: Bench) -> No
     bench.journal.well.clear()
     applying = asyncio.create_task(bench.controller.apply(loaded("d2", loan=deployment(soak="2h"))))
     await until(bench.journal.begun.is_set)
-    rolling = asyncio.create_task(bench.controller.rollback("loan", "bad", "anna"))
+    rolling = asyncio.create_task(bench.controller.rollback("loan", "anna", "bad"))
     await until(lambda: bench.fleet.generations() == [1, 2])
     bench.journal.well.set()
     await asyncio.gather(applying, rolling)
@@ -455,7 +450,7 @@ async def test_a_rollback_does_not_wait_for_a_publish_that_nobody_confirms(bench
     bench.fleet.gate.clear()
     promoting = asyncio.create_task(bench.controller.promote("loan", "bob"))
     await until(lambda: bench.fleet.generations() == [1, 2])
-    rolling = asyncio.create_task(bench.controller.rollback("loan", "bad", "anna"))
+    rolling = asyncio.create_task(bench.controller.rollback("loan", "anna", "bad"))
     await until(lambda: bench.fleet.generations() == [1, 2, 3])
     assert bench.fleet.share() == 0
     assert not bench.controller.in_force
@@ -467,8 +462,8 @@ async def test_a_rollback_does_not_wait_for_a_publish_that_nobody_confirms(bench
 
 async def test_a_rollback_repeated_makes_sure_and_adds_no_event(bench: Bench) -> None:
     await bench.controller.apply(loaded())
-    first = await bench.controller.rollback("loan", "bad", "anna")
-    second = await bench.controller.rollback("loan", "again", "bob")
+    first = await bench.controller.rollback("loan", "anna", "bad")
+    second = await bench.controller.rollback("loan", "bob", "again")
     assert (first.phase, second.phase) == ("rolled_back", "rolled_back")
     assert second.generation > first.generation
     assert [e.who for e in await bench.controller.history("loan")] == ["anna", "config"]
@@ -480,7 +475,7 @@ async def test_a_rollback_repeated_makes_sure_and_adds_no_event(bench: Bench) ->
 async def test_a_rollback_is_written_before_a_restart_that_follows_at_once(bench: Bench) -> None:
     await bench.controller.apply(loaded())
     await asyncio.gather(
-        bench.controller.rollback("loan", "bad", "anna"), bench.controller.restart("loan", "bob")
+        bench.controller.rollback("loan", "anna", "bad"), bench.controller.restart("loan", "bob")
     )
     assert bench.state().phase is Phase.PROGRESSING
     await until(lambda: bench.controller.facts().persisted)
@@ -491,7 +486,7 @@ async def test_a_rollback_is_written_before_a_restart_that_follows_at_once(bench
 async def test_rolling_back_what_does_not_exist_names_what_does(bench: Bench) -> None:
     await bench.controller.apply(loaded())
     with pytest.raises(Refused, match="there is loan") as refused:
-        await bench.controller.rollback("lone", "", "anna")
+        await bench.controller.rollback("lone", "anna")
     assert refused.value.status == 404
 
 
@@ -500,7 +495,7 @@ async def test_with_200_deployments_a_rollback_costs_few_milliseconds(bench: Ben
     costs = []
     for n in range(0, 200, 20):
         began = time.thread_time()
-        await bench.controller.rollback(f"d{n:03}", "", "anna")
+        await bench.controller.rollback(f"d{n:03}", "anna")
         costs.append(time.thread_time() - began)
     # The fake fleet decodes every snapshot in the same thread: that is in the bound.
     assert min(costs) < 0.02
@@ -512,7 +507,7 @@ async def test_with_200_deployments_a_rollback_costs_few_milliseconds(bench: Ben
 async def test_every_change_is_announced_and_a_slow_listener_misses_the_oldest(bench: Bench) -> None:
     with bench.controller.bulletin.listen() as listening:
         await bench.controller.apply(loaded())
-        await bench.controller.rollback("loan", "bad", "anna")
+        await bench.controller.rollback("loan", "anna", "bad")
         news = [await listening.next() for _ in range(3)]
         assert [each["event"] for each in news] == ["start", "config", "rollback"]
         assert (news[2]["deployment"], news[2]["who"], news[2]["phase"]) == ("loan", "anna", "rolled_back")

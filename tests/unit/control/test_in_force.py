@@ -8,16 +8,13 @@ from router.channel import RecorderSettings
 from router.config.schema import Config
 from router.control.edit import prepare
 from router.control.in_force import InForce
+from router.control.terms import Confirmation
 from router.errors import Refused
 from router.patterns.plan import Snapshot, decode_snapshot
 from router.rollout import ramp
 
 CANARY = {"pattern": "canary", "stable": "v1", "candidate": "v2", "steps": [{"share": "10%", "hold": "1m"}]}
 VERSIONS = {version: {"url": "http://127.0.0.1:9001"} for version in ("v1", "v2")}
-
-
-class Confirmation:
-    live, confirmed = 1, 1
 
 
 class Fleet:
@@ -28,7 +25,7 @@ class Fleet:
     async def publish(self, generation: int, snapshot: bytes) -> Confirmation:
         self.snapshots.append(decode_snapshot(snapshot))
         await self.gate.wait()
-        return Confirmation()
+        return Confirmation(1, 1)
 
     def recorder_settings(self, settings: RecorderSettings) -> None:
         raise AssertionError("not its business")

@@ -7,7 +7,6 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import make_mocked_request
 
-from router.control.access import Denied
 from router.control.problems import problem, problems
 from router.errors import ConfigError, Problem, Refused
 from router.rollout.journal import JournalError
@@ -31,7 +30,7 @@ async def answer_to(error: Exception) -> tuple[web.Response, dict[str, Any]]:
     [
         (Refused(400, "wrong"), 400, "wrong"),
         (Refused(503, "not yet"), 503, "not yet"),
-        (Denied(403, "no"), 403, "no"),
+        (Refused(403, "no"), 403, "no"),
         (JournalError("full"), 503, "nothing was changed: full"),
         (web.HTTPRequestEntityTooLarge(max_size=1, actual_size=2), 413, "Maximum request body size"),
         (web.HTTPNotFound(), 404, "openapi.json"),
@@ -52,7 +51,7 @@ async def test_phase_and_known_names_are_told_where_they_help() -> None:
 
 
 async def test_401_says_what_is_wanted() -> None:
-    answer, _ = await answer_to(Denied(401, "who?"))
+    answer, _ = await answer_to(Refused(401, "who?"))
     assert answer.headers["WWW-Authenticate"] == "Bearer"
 
 

@@ -14,6 +14,7 @@ from router.config.schema import Config
 from router.control import views
 from router.control.controller import Controller
 from router.control.openapi import document
+from router.control.terms import Confirmation
 from router.errors import Refused
 from router.rollout.journal import Journal
 from router.telemetry.ledger import Ledger
@@ -27,13 +28,9 @@ ROLLOUTS: dict[str, Any] = {
 }
 
 
-class Confirmation:
-    live, confirmed = 1, 1
-
-
 class Fleet:
     async def publish(self, generation: int, snapshot: bytes) -> Confirmation:
-        return Confirmation()
+        return Confirmation(1, 1)
 
     def recorder_settings(self, settings: RecorderSettings) -> None:
         pass

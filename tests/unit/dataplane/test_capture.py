@@ -40,7 +40,7 @@ def test_a_message_says_when_it_is_not_all() -> None:
 
 def test_an_outcome_without_an_answer_has_no_status() -> None:
     none = Outcome("http://u", None, 1.5, -1.0, False, "timeout").captured("v2", Tap(5))
-    assert (none.status, none.error, none.latency_ms, none.first_byte_ms) == (0, "timeout", 1500.0, 0.0)
+    assert (none.status, none.error, none.latency_ms, none.first_byte_ms) == (0, "timeout", 1500.0, -1000.0)
     head = ResponseHead(200, b"OK", True, [], {})
     whole = Outcome("http://u", head, 0.5, 0.25, True, "").captured("v2", Tap(5))
     assert (whole.status, whole.first_byte_ms, whole.message.truncated) == (200, 250.0, False)

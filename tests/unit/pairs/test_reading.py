@@ -9,7 +9,7 @@ import pytest
 from router.pairs.comparators.json import JsonComparator
 from router.pairs.joining import Joined
 from router.pairs.pair import build
-from router.pairs.reading import Tail, Wanted, newest, read, written
+from router.pairs.reading import Wanted, newest, read, written
 from router.pairs.redaction import Redactor
 from router.pairs.settings import RedactSpec
 from router.pairs.sinks import jsonl
@@ -100,42 +100,6 @@ def test_written_looks_only_for_what_is_asked_and_not_long_ago(log: Log) -> None
     asked = {"a", "d", "x"}
     assert written(log.directory, 0.0, asked) == {("a", "v2"), ("d", "v2")}
     assert written(log.directory, 4e9, asked) == set()
-
-
-def test_tail_follows_across_segments(log: Log) -> None:
-    tail = Tail(log.directory)
-    assert tail.poll() == []
-    whole = line("g")
-    log.add("3", whole[:50])
-    assert tail.poll() == []
-    log.add("3", whole[50:], line("h", 2))
-    assert names(tail.poll()) == "gh"
-    log.add("3", line("i"))
-    jsonl.pack(log.directory / "3.jsonl")
-    log.add("4", line("j"))
-    log.add("5", line("k"))
-    assert names(tail.poll()) == "ijk"
-    assert tail.poll() == []
-    tail.close()
-
-
-def test_tail_begins_before_there_is_a_log_and_filters(tmp_path: Path) -> None:
-    tail = Tail(tmp_path / "loan", Wanted(verdict="mismatch"))
-    assert tail.poll() == []
-    log = Log(tmp_path / "loan")
-    assert names(tail.poll()) == "bdf"
-    log.add("3", line("g"), line("h", 2))
-    assert names(tail.poll()) == "h"
-    tail.close()
-
-
-def test_tail_begins_after_a_packed_end(log: Log) -> None:
-    jsonl.pack(log.directory / "3.jsonl")
-    tail = Tail(log.directory)
-    assert tail.poll() == []
-    log.add("4", line("g"))
-    assert names(tail.poll()) == "g"
-    tail.close()
 
 
 def test_every_line_is_strict_json(log: Log) -> None:

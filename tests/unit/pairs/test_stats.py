@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from router.channel import Capture
 from router.pairs.comparators.json import JsonComparator
@@ -33,6 +34,17 @@ def test_a_log_summed_up(tmp_path: Path) -> None:
     assert trial.primary_latency_ms == pytest.approx(2.0, rel=0.03)
     assert trial.shadow_latency_ms == pytest.approx(2.0, rel=0.03)
     assert stats(tmp_path, top=1)[1].fields == (("/y", 2),)
+
+
+def test_how_long_a_failure_took_is_no_latency_of_a_model(tmp_path: Path) -> None:
+    late = shadow("a")
+    late = structs.replace(
+        late, answer=structs.replace(late.answer, status=0, error="timeout", latency_ms=5000.0)
+    )
+    (tmp_path / "1.jsonl").write_bytes(line(primary("a"), late, "v2"))
+    (only,) = stats(tmp_path)
+    assert only.shadow_latency_ms is None
+    assert only.primary_latency_ms == pytest.approx(2.0, rel=0.03)
 
 
 def test_an_empty_log(tmp_path: Path) -> None:

@@ -25,7 +25,6 @@ def test_no_exposure_lets_a_shadow_answer(mirror: int) -> None:
     spec = ShadowPattern.model_validate(SHADOW)
     plan = spec.plan("loan", Exposure("v1", share=10_000, mirror=mirror))
     assert (plan.default, plan.candidate, plan.share, plan.force) == ("v1", "", 0, None)
-    assert spec.other("v1") == ""
 
 
 @pytest.mark.parametrize(

@@ -41,7 +41,9 @@ def begun(course: Course) -> RolloutState:
 
 
 def after(course: Course, state: RolloutState, seconds: float) -> RolloutState:
-    return ramp.decide(course, state, seconds).state
+    state = ramp.passed(course, state, seconds)
+    moves = ramp.decide(course, state)
+    return moves[-1].state if moves else state
 
 
 def place(state: RolloutState) -> tuple[str, int, int]:
@@ -60,11 +62,11 @@ def test_a_canary_begins_at_its_first_step() -> None:
 def test_a_step_is_held_to_its_end_and_not_a_moment_longer() -> None:
     state = after(CANARY, begun(CANARY), 59.9)
     assert place(state) == ("progressing", 0, 100)
-    decision = ramp.decide(CANARY, state, 0.2)
-    assert place(decision.state) == ("progressing", 1, 1000)
-    assert [move.event for move in decision.moves] == [Event.ADVANCE]
-    assert decision.moves[0].why == "step 1 of 4 was held to its end"
-    assert (decision.state.held, decision.state.mirror) == (0.0, 0)
+    (move,) = ramp.decide(CANARY, ramp.passed(CANARY, state, 0.2))
+    assert place(move.state) == ("progressing", 1, 1000)
+    assert move.event is Event.ADVANCE
+    assert move.why == "step 1 of 4 was held to its end"
+    assert (move.state.held, move.state.mirror) == (0.0, 0)
 
 
 def test_a_canary_waits_at_a_pause_then_climbs_soaks_and_is_promoted() -> None:
@@ -87,16 +89,16 @@ def test_one_long_stretch_ends_one_hold_only() -> None:
 
 def test_steps_without_a_hold_are_climbed_at_once() -> None:
     course = Course("loan", "canary", "v1", ("v2",), (Rung(100), Rung(200), Rung(300, hold=5.0)))
-    decision = ramp.decide(course, begun(course), 0.0)
-    assert place(decision.state) == ("progressing", 2, 300)
-    assert [move.state.share for move in decision.moves] == [200, 300]
+    moves = ramp.decide(course, begun(course))
+    assert place(moves[-1].state) == ("progressing", 2, 300)
+    assert [move.state.share for move in moves] == [200, 300]
 
 
 def test_without_a_soak_the_end_of_the_ramp_promotes() -> None:
     course = Course("loan", "canary", "v1", ("v2",), (Rung(100, hold=1.0),))
-    decision = ramp.decide(course, begun(course), 1.0)
-    assert place(decision.state) == ("promoted", 1, SHARE_PARTS)
-    assert decision.moves[-1].event is Event.COMPLETE
+    moves = ramp.decide(course, ramp.passed(course, begun(course), 1.0))
+    assert place(moves[-1].state) == ("promoted", 1, SHARE_PARTS)
+    assert moves[-1].event is Event.COMPLETE
 
 
 def test_a_shadow_goes_on_for_ever_and_counts_no_time() -> None:
@@ -423,14 +425,14 @@ class AnyOrder(RuleBasedStateMachine):
     @rule(seconds=st.floats(0, 100))
     def tick(self, seconds: float) -> None:
         before = self.state
-        decision = ramp.decide(self.course, before, seconds)
-        assert ramp.decide(self.course, decision.state, 0.0) == (decision.state, ())
+        later = after(self.course, before, seconds)
+        assert ramp.decide(self.course, later) == (), "all that is due was done"
         self.spent += seconds
         self.counted += ramp.passed(self.course, before, seconds).held - before.held
         if before.phase in (Phase.PAUSED, Phase.ROLLED_BACK, Phase.PROMOTED, Phase.STEADY):
-            assert replace(decision.state, held=before.held) == before
-        assert decision.state.share >= before.share
-        self.move(decision.state)
+            assert replace(later, held=before.held) == before
+        assert later.share >= before.share
+        self.move(later)
 
     @rule(command=st.sampled_from(COMMANDS))
     def command(self, command: Command) -> None:
