@@ -117,7 +117,7 @@ class Exchange(Reply):
         if len(endpoints) == 1 and not endpoints[0].down:
             endpoint: Endpoint | None = endpoints[0]
         else:
-            endpoint = choose(endpoints, engine.time)
+            endpoint = choose(endpoints, engine.time, self._endpoint)
         self._endpoint = endpoint
         if endpoint is None:
             self._fail(Fault.NO_ENDPOINT, f"no endpoint of {version.name} is healthy")

@@ -108,13 +108,18 @@ class Version:
         self.lines = b"x-router-version: %b\r\nx-request-id: " % spec.name.encode()
 
 
-def choose(endpoints: list[Endpoint], now: float) -> Endpoint | None:
-    """The endpoint with fewer requests in flight of two random ones (Mitzenmacher, 2001); None if all are down."""
+def choose(endpoints: list[Endpoint], now: float, tried: Endpoint | None = None) -> Endpoint | None:
+    """The endpoint with fewer requests in flight of two random ones (Mitzenmacher, 2001); None if all are down.
+
+    One that was `tried` for this request already is drawn again only where there is no other.
+    """
     if len(endpoints) == 1:
         endpoint = endpoints[0]
         return None if endpoint.down else endpoint
     up = [endpoint for endpoint in endpoints if not endpoint.down]
     ready = [endpoint for endpoint in up if endpoint.ejection.until <= now] or up
+    if tried is not None and len(ready) > 1:
+        ready = [endpoint for endpoint in ready if endpoint is not tried]
     if len(ready) < 2:
         return ready[0] if ready else None
     one, other = random.sample(ready, 2)

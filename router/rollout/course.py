@@ -10,11 +10,12 @@ from math import inf
 import msgspec
 
 from router.rollout.steps import CanaryStep, Step
-from router.spec import share_parts
+from router.spec import SHARE_PARTS, share_parts
 
 
 class Rung(msgspec.Struct, frozen=True):
-    """One step as it is executed. A pause carries the share of the rung before it and waits for a person."""
+    """One step as it is executed. A pause carries the share of the rung before it and waits for a person; so does a
+    step whose `hold` is infinite."""
 
     share: int
     mirror: int = 0
@@ -64,5 +65,7 @@ def rungs_of(steps: Iterable[Step]) -> tuple[Rung, ...]:
             rungs.append(Rung(before.share, before.mirror, pause=True))
         else:
             mirror = share_parts(step.mirror) if isinstance(step, CanaryStep) else 0
-            rungs.append(Rung(share_parts(step.share), mirror, step.hold))
+            share = share_parts(step.share)
+            unsaid = 0.0 if share == SHARE_PARTS else inf
+            rungs.append(Rung(share, mirror, unsaid if step.hold is None else step.hold))
     return tuple(rungs)

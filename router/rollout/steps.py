@@ -15,10 +15,14 @@ Confidence = Annotated[Share, NotYet]
 
 
 class Step(Spec):
-    """One rung: `{share, hold}`, or `{pause: true}`, which keeps the share and waits to be promoted."""
+    """One rung: `{share, hold}`, or `{pause: true}`, which keeps the share and waits to be promoted.
+
+    Without `hold` nothing says how long to stay, so a person does: it waits to be promoted too, unless it is the
+    whole way (100 %).
+    """
 
     share: Share | None = None
-    hold: Duration = 0.0
+    hold: Duration | None = None
     pause: Literal[True] | None = None
 
     @model_validator(mode="after")

@@ -51,6 +51,8 @@ def _left(course: Course, state: RolloutState) -> str:
 
 
 def _at_a_step(course: Course, state: RolloutState) -> str:
+    if lasts(course, state) is None and course.answers:
+        return f"promote, to go on to {_next(course, state.step + 1)}: this step has no hold"
     if lasts(course, state) is None:
         return "nothing: copies go on until somebody stops them"
     return f"the hold: {_left(course, state)} left, then {_next(course, state.step + 1)}"

@@ -1,5 +1,6 @@
 """The YAML and the present states, compiled to what workers execute."""
 
+from math import inf
 from typing import Any
 
 import pytest
@@ -49,7 +50,7 @@ def compiled(config: Config, states: dict[str, RolloutState], workers: int = 1) 
 
 
 def test_each_pattern_has_its_course() -> None:
-    rungs = (Rung(1000, 2000, 60.0), Rung(1000, 2000, pause=True), Rung(5000))
+    rungs = (Rung(1000, 2000, 60.0), Rung(1000, 2000, pause=True), Rung(5000, hold=inf))
     expected = {
         "canary": Course("loan", "canary", "v1", ("v2",), rungs, soak=3600.0),
         "shadow": Course("loan", "shadow", "v1", ("v2",), endless(2500)),

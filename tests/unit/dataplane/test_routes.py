@@ -197,3 +197,12 @@ async def test_a_limit_of_connections_is_shared_by_the_endpoints_of_a_version() 
     version = DataPlane(plan).engine.routes.by_name["d"].versions["v1"]
     assert [endpoint.connection_limit for endpoint in version.endpoints] == [3, 3, 3]
     assert [endpoint.connection_limit for endpoint in version.copy_endpoints] == [0, 0, 0]
+
+
+async def test_an_endpoint_that_was_tried_is_drawn_again_only_where_there_is_no_other() -> None:
+    plane = DataPlane()
+    one, two, three = (plane.endpoint(f"http://192.0.2.{n}") for n in (1, 2, 3))
+    assert {choose([one, two], 0.0, one) for _ in range(50)} == {two}
+    assert {choose([one, two, three], 0.0, one) for _ in range(50)} == {two, three}
+    two.down = True
+    assert choose([one, two], 0.0, one) is one

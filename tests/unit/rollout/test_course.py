@@ -12,12 +12,16 @@ def test_shares_become_parts_and_a_pause_carries_what_was_before() -> None:
         CanaryStep.model_validate({"share": "2.5%", "mirror": "10%"}),
         CanaryStep.model_validate({"pause": True}),
         CanaryStep.model_validate({"share": "50%", "hold": "1h"}),
+        CanaryStep.model_validate({"share": "60%", "hold": "0s"}),
+        CanaryStep.model_validate({"share": "100%"}),
     ]
     assert rungs_of(steps) == (
         Rung(0, 10_000, 1800.0),
-        Rung(250, 1000),
+        Rung(250, 1000, inf),
         Rung(250, 1000, pause=True),
         Rung(5000, 0, 3600.0),
+        Rung(6000, 0, 0.0),
+        Rung(10_000, 0, 0.0),
     )
 
 

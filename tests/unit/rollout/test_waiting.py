@@ -1,5 +1,7 @@
 """The sentence that says what a rollout waits for."""
 
+from math import inf
+
 import pytest
 
 from router.rollout import ramp
@@ -60,3 +62,11 @@ def test_the_other_patterns_say_what_a_person_can_do() -> None:
     assert waits_for(BLUE_GREEN, ramp.passed(BLUE_GREEN, green, 20.0)) == (
         "nothing; v1 stays ready for another 40s"
     )
+
+
+def test_a_step_without_a_hold_waits_for_a_person() -> None:
+    course = Course("loan", "canary", "v1", ("v2",), (Rung(5000, hold=inf), Rung(8000, hold=60.0)))
+    state = ramp.passed(course, ramp.reconcile(course, None), 1e9)
+    assert ramp.decide(course, state) == ()
+    assert waits_for(course, state) == "promote, to go on to 80% (step 2 of 2): this step has no hold"
+    assert ramp.promote(course, state).share == 8000
