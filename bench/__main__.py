@@ -42,7 +42,7 @@ def main() -> None:
         sys.exit("bench: needs two cores, one for the proxy and one for load and upstream")
     console = Console(width=120)
     results: dict[str, object] = {"machine": _machine(), "python": platform.python_version()}
-    with _upstreams():
+    with _upstream():
         for scenario in scenarios:
             rounds = _measure(scenario, arguments, console)
             results[scenario] = rounds
@@ -54,18 +54,16 @@ def main() -> None:
 
 
 @contextmanager
-def _upstreams() -> Iterator[None]:
-    """The raw upstreams of both versions, on the load's core."""
-    command = ["taskset", "-c", str(LOAD_CORE), sys.executable, "-m", "bench.upstream"]
-    running = [subprocess.Popen([*command, str(port)]) for port in (peers.UPSTREAM, peers.SHADOW)]
+def _upstream() -> Iterator[None]:
+    """The raw upstream, on the load's core."""
+    command = ["taskset", "-c", str(LOAD_CORE), sys.executable, "-m", "bench.upstream", str(peers.UPSTREAM)]
+    process = subprocess.Popen(command)
     try:
-        for process, port in zip(running, (peers.UPSTREAM, peers.SHADOW), strict=True):
-            peers.wait_for_port(port, process, Path(os.devnull))
+        peers.wait_for_port(peers.UPSTREAM, process, Path(os.devnull))
         yield
     finally:
-        for process in running:
-            process.kill()
-            process.wait()
+        process.kill()
+        process.wait()
 
 
 def _measure(scenario: str, arguments: argparse.Namespace, console: Console) -> dict[str, list[Sample]]:

@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 UPSTREAM = 18900
-SHADOW = 18901
+"""Port of the raw upstream; both versions are the same one, as in the measurements we compare with."""
+
 SHARE = 10
 """Percent of the requests that go to the second version."""
 
@@ -51,7 +52,7 @@ deployments:
     match: {{path: /v2/models/loan/**}}
     versions:
       v1: {{url: "http://127.0.0.1:{UPSTREAM}"}}
-      v2: {{url: "http://127.0.0.1:{SHADOW}"}}
+      v2: {{url: "http://127.0.0.1:{UPSTREAM}"}}
     rollout: {rollout}
 """
     command = (sys.executable, "-m", "router.cli", "serve", str(directory / f"{name}.yaml"))
@@ -78,7 +79,7 @@ static_resources:
             typed_config: {{"@type": type.googleapis.com/envoy.extensions.filters.http.router.v3.Router}}
   clusters:
 {_cluster("v1", UPSTREAM)}
-{_cluster("v2", SHADOW)}
+{_cluster("v2", UPSTREAM)}
 """
     binary = executable("envoy")
     command = (binary or "", "-c", str(directory / f"{name}.yaml"), "--concurrency", "1", "-l", "error")
@@ -104,7 +105,7 @@ http {{
   proxy_temp_path {directory}/proxy; fastcgi_temp_path {directory}/fastcgi; uwsgi_temp_path {directory}/uwsgi;
   scgi_temp_path {directory}/scgi;
   upstream v1 {{ server 127.0.0.1:{UPSTREAM}; keepalive 64; keepalive_requests 100000000; }}
-  upstream v2 {{ server 127.0.0.1:{SHADOW}; keepalive 64; keepalive_requests 100000000; }}
+  upstream v2 {{ server 127.0.0.1:{UPSTREAM}; keepalive 64; keepalive_requests 100000000; }}
   split_clients "$http_x_user_id" $version {{ {SHARE}% v2; * v1; }}
   server {{
     listen 127.0.0.1:{port};

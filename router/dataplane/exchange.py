@@ -180,8 +180,9 @@ class Exchange(Reply):
         if client.holds:
             client.let_go()
         upstream.lease(self, to_head=head.method == b"HEAD", request=b"".join(pieces))
-        timeouts = self._route.timeouts  # type: ignore[union-attr]
-        self._set_deadline(upstream, timeouts.first_byte if self._request_whole else timeouts.idle)
+        route = self._route
+        assert route is not None
+        self._set_deadline(upstream, route.first_byte if self._request_whole else route.idle)
 
     def _set_deadline(self, upstream: Upstream, wait: float) -> None:
         """The upstream has `wait` seconds for its next sign of life, and no more than is left in all."""
@@ -215,7 +216,7 @@ class Exchange(Reply):
         elif self._state is SENDING:
             assert self._upstream is not None
             assert self._route is not None
-            self._set_deadline(self._upstream, self._route.timeouts.first_byte)
+            self._set_deadline(self._upstream, self._route.first_byte)
         if self._mirroring is not None and self._state is not DONE:
             self._mirroring.launch(self.head, self.id, self._forwarded)
 
@@ -231,7 +232,7 @@ class Exchange(Reply):
                 self._replay = None
             if self._state is SENDING:
                 assert self._route is not None
-                self._set_deadline(upstream, self._route.timeouts.idle)
+                self._set_deadline(upstream, self._route.idle)
 
     def _tap_what_came(self, mirroring: Mirroring) -> None:
         chunked = self.head.framing is CHUNKED
@@ -297,17 +298,17 @@ class Exchange(Reply):
         self._answer_head(head)
 
     def on_received(self) -> None:
-        client, upstream, out = self._client, self._upstream, self._out
-        if out:
-            client.write(b"".join(out))
-            self._out = []
+        client, upstream, answer = self._client, self._upstream, self._answer
+        if self._out:
+            client.write(b"".join(self._out))
         assert upstream is not None
         if self._answer_whole:
+            assert answer is not None
             self._upstream = None
             upstream.release(request_whole=self._request_whole)
-            assert self._answer is not None
-            self._finish(self._answer.status, "", keep=self._keep)
+            self._finish(answer.status, "", keep=self._keep)
             return
+        self._out = []
         self._await_progress(upstream)
         if client.clogged:
             upstream.pause_reading()
@@ -315,7 +316,7 @@ class Exchange(Reply):
     def _await_progress(self, upstream: Upstream) -> None:
         if self._state is ANSWERING:
             assert self._route is not None
-            self._set_deadline(upstream, self._route.timeouts.idle)
+            self._set_deadline(upstream, self._route.idle)
 
     def on_switched(self, rest: bytes) -> None:
         """The upstream speaks another protocol from here on: both transports go to a tunnel."""

@@ -130,14 +130,16 @@ class Route:
     """One deployment, ready to execute."""
 
     __slots__ = ("_candidate", "_default", "_force_header", "_forced", "_key_kind", "_key_name", "_salt", "_share",
-                 "addresses", "copies", "copy_targets", "fallback", "name", "plan", "retries", "hasty",
-                 "timeouts", "versions")  # fmt: skip
+                 "addresses", "copies", "copy_targets", "fallback", "first_byte", "hasty", "idle", "name",
+                 "plan", "retries", "timeouts", "versions")  # fmt: skip
 
     def __init__(self, plan: DeploymentPlan, runtime: Runtime) -> None:
         self.name = plan.name
         self.plan = plan
         self.versions = {spec.name: Version(plan, spec, runtime) for spec in plan.versions}
         self.timeouts = timeouts = plan.timeouts
+        self.first_byte = timeouts.first_byte
+        self.idle = timeouts.idle
         self.hasty = min(timeouts.first_byte, timeouts.idle, timeouts.total) < HASTY
         self.retries = plan.retries
         rules = plan.plan
@@ -181,8 +183,16 @@ class Route:
             return self._default
         if share == SHARE_PARTS:
             return self._candidate
-        key = self._key(head, client_ip) if self._key_kind else None
-        if key is None:
+        kind = self._key_kind
+        if kind == "header":
+            key = head.index.get(self._key_name)
+        elif kind == "client_ip":
+            key = client_ip
+        elif kind == "cookie":
+            key = _cookie(head.index.get(b"cookie", b""), self._key_name)
+        else:
+            key = None
+        if key is None:  # not sticky, or a request without its key: drawn anew each time
             drawn = random.random() * SHARE_PARTS < share
         else:
             drawn = bucket(self._salt, key) < share
@@ -205,14 +215,6 @@ class Route:
         if copies is None or (copies.sample < SHARE_PARTS and random.random() * SHARE_PARTS >= copies.sample):
             return ()
         return self.copy_targets.get(version.name, ())
-
-    def _key(self, head: RequestHead, client_ip: bytes) -> bytes | None:
-        """The sticky key; None where the request carries none: such requests are drawn anew each time."""
-        if self._key_kind == "header":
-            return head.index.get(self._key_name)
-        if self._key_kind == "client_ip":
-            return client_ip
-        return _cookie(head.index.get(b"cookie", b""), self._key_name)
 
 
 def _cookie(header: bytes, name: bytes) -> bytes | None:
