@@ -66,13 +66,10 @@ class Exchange(Reply):
 
     def start_whole(self, body: bytes) -> None:
         """`start` with a request that is here to its end."""
-        self._request_whole = True
         if body:
             self._replay = [body]
             self._replay_size = len(body)
-        self.start()
-        if self._mirroring is not None and self._state is not DONE:
-            self._mirroring.launch(self.head, self.id, self._forwarded)
+        self.request_end()
 
     def start(self) -> None:
         """Finds the deployment, assigns a version and makes the first attempt. Only the first call does anything."""
@@ -113,12 +110,7 @@ class Exchange(Reply):
         engine = self._engine
         if engine.routes is not self._routes and self._was_withdrawn(version):
             return
-        endpoints = version.endpoints
-        if len(endpoints) == 1 and not endpoints[0].down:
-            endpoint: Endpoint | None = endpoints[0]
-        else:
-            endpoint = choose(endpoints, engine.time, self._endpoint)
-        self._endpoint = endpoint
+        self._endpoint = endpoint = choose(version.endpoints, engine.time, self._endpoint)
         if endpoint is None:
             self._fail(Fault.NO_ENDPOINT, f"no endpoint of {version.name} is healthy")
             return
@@ -180,9 +172,8 @@ class Exchange(Reply):
         if client.holds:
             client.let_go()
         upstream.lease(self, to_head=head.method == b"HEAD", request=b"".join(pieces))
-        route = self._route
-        assert route is not None
-        self._set_deadline(upstream, route.first_byte if self._request_whole else route.idle)
+        timeouts = self._route.timeouts  # type: ignore[union-attr]
+        self._set_deadline(upstream, timeouts.first_byte if self._request_whole else timeouts.idle)
 
     def _set_deadline(self, upstream: Upstream, wait: float) -> None:
         """The upstream has `wait` seconds for its next sign of life, and no more than is left in all."""
@@ -216,7 +207,7 @@ class Exchange(Reply):
         elif self._state is SENDING:
             assert self._upstream is not None
             assert self._route is not None
-            self._set_deadline(self._upstream, self._route.first_byte)
+            self._set_deadline(self._upstream, self._route.timeouts.first_byte)
         if self._mirroring is not None and self._state is not DONE:
             self._mirroring.launch(self.head, self.id, self._forwarded)
 
@@ -232,7 +223,7 @@ class Exchange(Reply):
                 self._replay = None
             if self._state is SENDING:
                 assert self._route is not None
-                self._set_deadline(upstream, self._route.idle)
+                self._set_deadline(upstream, self._route.timeouts.idle)
 
     def _tap_what_came(self, mirroring: Mirroring) -> None:
         chunked = self.head.framing is CHUNKED
@@ -316,7 +307,7 @@ class Exchange(Reply):
     def _await_progress(self, upstream: Upstream) -> None:
         if self._state is ANSWERING:
             assert self._route is not None
-            self._set_deadline(upstream, self._route.idle)
+            self._set_deadline(upstream, self._route.timeouts.idle)
 
     def on_switched(self, rest: bytes) -> None:
         """The upstream speaks another protocol from here on: both transports go to a tunnel."""

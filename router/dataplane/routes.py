@@ -130,7 +130,7 @@ class Route:
     """One deployment, ready to execute."""
 
     __slots__ = ("_candidate", "_default", "_force_header", "_forced", "_key_kind", "_key_name", "_salt", "_share",
-                 "addresses", "copies", "copy_targets", "fallback", "first_byte", "hasty", "idle", "name",
+                 "addresses", "copies", "copy_targets", "fallback", "hasty", "name",
                  "plan", "retries", "timeouts", "versions")  # fmt: skip
 
     def __init__(self, plan: DeploymentPlan, runtime: Runtime) -> None:
@@ -138,8 +138,6 @@ class Route:
         self.plan = plan
         self.versions = {spec.name: Version(plan, spec, runtime) for spec in plan.versions}
         self.timeouts = timeouts = plan.timeouts
-        self.first_byte = timeouts.first_byte
-        self.idle = timeouts.idle
         self.hasty = min(timeouts.first_byte, timeouts.idle, timeouts.total) < HASTY
         self.retries = plan.retries
         rules = plan.plan

@@ -32,15 +32,7 @@ _FIELD = re.compile(
 _LENGTH = re.compile(rb"\d{1,15}")
 
 _NEVER_PLAIN = frozenset(
-    (
-        b"transfer-encoding",
-        b"upgrade",
-        b"proxy-connection",
-        b"te",
-        b"trailer",
-        b"keep-alive",
-        b"content-encoding-x",
-    )
+    (b"transfer-encoding", b"upgrade", b"proxy-connection", b"te", b"trailer", b"keep-alive")
 )
 
 
@@ -61,14 +53,13 @@ class KnownLines:
         start = self._requests.get(first) or self._read_request_line(first)
         if start is None:
             return None
-        del lines[0]
-        fields = list(map(self._fields.get, lines))
-        if not all(fields) and not self._read_fields(lines, fields):
+        fields = self._read_fields(lines)
+        if fields is None:
             return None
-        index = {field[0]: field[2] for field in fields}  # type: ignore[index]  # none is None any more
-        if len(index) != len(fields) or b"host" not in index or len(fields) > MAX_PLAIN_FIELDS:
+        index = {field[0]: field[2] for field in fields}
+        if len(index) != len(fields) or b"host" not in index:
             return None
-        head = RequestHead(start[0], start[1], True, fields, index)  # type: ignore[arg-type]
+        head = RequestHead(start[0], start[1], True, fields, index)
         length = index.get(b"content-length")
         if length is not None and (size := int(length)):
             head.framing = LENGTH
@@ -85,29 +76,31 @@ class KnownLines:
             return head
         lines = text.split(b"\r\n")
         match = _STATUS.fullmatch(lines[0])
-        del lines[0]
-        fields = list(map(self._fields.get, lines))
-        if match is None or not (all(fields) or self._read_fields(lines, fields)):
+        fields = self._read_fields(lines) if match is not None else None
+        if match is None or fields is None:
             return None
-        index = {field[0]: field[2] for field in fields}  # type: ignore[index]
+        index = {field[0]: field[2] for field in fields}
         if len(index) != len(fields) or b"content-length" not in index:
             return None
-        head = ResponseHead(int(match[1]), match[2], True, fields, index)  # type: ignore[arg-type]
+        head = ResponseHead(int(match[1]), match[2], True, fields, index)
         head.framing, head.length = response_framing(head.status, to_head, index)
         if not to_head:
             _remember(self._responses, text, head)
         return head
 
-    def _read_fields(self, lines: list[bytes], fields: list[Field | None]) -> bool:
-        """Fills in the fields that are not known yet; false if one of the lines is not plain."""
+    def _read_fields(self, lines: list[bytes]) -> list[Field] | None:
+        """The fields in all lines but the first; None if one is not plain, or if there are too many."""
+        del lines[0]
         if len(lines) > MAX_PLAIN_FIELDS:
-            return False
-        for at, line in enumerate(lines):
-            if fields[at] is None:
-                field = fields[at] = self._read_field(line)
-                if field is None:
-                    return False
-        return True
+            return None
+        fields = list(map(self._fields.get, lines))
+        if not all(fields):
+            for at, line in enumerate(lines):
+                if fields[at] is None:
+                    field = fields[at] = self._read_field(line)
+                    if field is None:
+                        return None
+        return fields  # type: ignore[return-value]  # none of them is None any more
 
     def _read_field(self, line: bytes) -> Field | None:
         match = _FIELD.fullmatch(line)

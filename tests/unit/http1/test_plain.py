@@ -177,6 +177,16 @@ def test_what_needs_a_second_look_is_left_to_llhttp(text: bytes) -> None:
     assert KnownLines().request(text) is None
 
 
+def test_more_fields_than_llhttp_would_let_pass_are_never_plain_however_well_known() -> None:
+    known = KnownLines()
+    names = [b"x%d: 1" % number for number in range(150)]
+    for some in (names[:75], names[75:]):
+        assert known.request(b"\r\n".join([b"GET / HTTP/1.1", b"host: t", *some])) is not None
+    assert known.response(b"HTTP/1.1 200 OK\r\ncontent-length: 0", False) is not None
+    assert known.request(b"\r\n".join([b"GET / HTTP/1.1", b"host: t", *names])) is None
+    assert known.response(b"\r\n".join([b"HTTP/1.1 200 OK", b"content-length: 0", *names]), False) is None
+
+
 def test_what_is_remembered_is_bounded() -> None:
     known = KnownLines()
     for number in range(3 * KNOWN):
