@@ -84,7 +84,16 @@ class Histogram(msgspec.Struct, frozen=True):
 
 
 class SeriesTally(msgspec.Struct, frozen=True):
-    """What one worker counted for one (deployment, version, role)."""
+    """What one worker counted for one (deployment, version, role, cohort, slice); every request in one of them.
+
+    A cohort is the requests that were routed under one exposure (`patterns.plan.Plan.cohort`), stamped when they
+    were routed. Cohort 0 is no evidence: requests that named their version, previews, and answers given in place
+    of another version. `slice` is `<name>=<value>` where a gate asks for segments, else empty.
+
+    `fallbacks` are requests this version could not answer, so that another one did; they are in no `codes`.
+    `causes` are hashes of (client, kind of failure), each told when it is first seen: kept only where repeated
+    failures of one client count once.
+    """
 
     deployment: str
     version: str
@@ -93,6 +102,10 @@ class SeriesTally(msgspec.Struct, frozen=True):
     duration: Histogram
     first_byte: Histogram
     in_flight: int
+    cohort: int = 0
+    slice: str = ""
+    fallbacks: int = 0
+    causes: tuple[int, ...] = ()
 
 
 class Tally(Frame, frozen=True):
@@ -154,7 +167,8 @@ class Capture(Frame, frozen=True):
     """One half of a pair. Both halves carry the same `exchange` (unique for one request in one router).
 
     The half of the version that answered the client has `role` primary, brings the request and names the
-    versions that got a copy in `copies`; each copy's half has role shadow.
+    versions that got a copy in `copies`; each copy's half has role shadow. A version may be named in its own
+    copies: how often it disagrees with itself is the noise. `cohort` is that of the request (`SeriesTally`).
     """
 
     exchange: str
@@ -166,6 +180,7 @@ class Capture(Frame, frozen=True):
     answer: CapturedAnswer
     request: CapturedRequest | None = None
     copies: tuple[str, ...] = ()
+    cohort: int = 0
 
 
 class Taken(Frame, frozen=True):
@@ -179,6 +194,7 @@ class RecorderSettings(Frame, frozen=True):
 
     `path`, `rotate_size` (bytes), `rotate_every` and `keep` (seconds) are the `pairs` section.
     `deployments` maps a name to its `pairs` section as JSON (`pairs.settings.PairSettings`), empty: defaults.
+    `sinks` is the list of further sinks as JSON (`pairs.sinks`), empty: none.
     """
 
     path: str
@@ -186,16 +202,60 @@ class RecorderSettings(Frame, frozen=True):
     rotate_every: float
     keep: float
     deployments: dict[str, bytes]
+    sinks: bytes = b""
+
+
+class ScoreSums(msgspec.Struct, frozen=True):
+    """Sums over the scores y in [0, 1] of comparable pairs: all a gate on their mean needs, whatever its bound.
+
+    `log_scores[j]` is the sum of ln(1 + (rho_j - 1) y) over the grid of `rollout.inference`, `log_losses[j]` the
+    same of 1 - y.
+    """
+
+    n: int
+    total: float
+    squares: float
+    log_scores: tuple[float, ...]
+    log_losses: tuple[float, ...]
 
 
 class PairTally(msgspec.Struct, frozen=True):
-    """Pairs of one (deployment, primary version, shadow version), by verdict; differences by pointer."""
+    """Pairs of one (deployment, primary version, shadow version, cohort, slice), by verdict.
+
+    The rows with an empty `slice` hold every pair once; those with a slice (`<name>=<value>`) count pairs again.
+    `fields` maps fields (pointers) to the mismatches that differ there.
+    """
 
     deployment: str
     primary: str
     shadow: str
     verdicts: dict[str, int]
     fields: dict[str, int]
+    cohort: int = 0
+    slice: str = ""
+    scores: ScoreSums | None = None
+
+
+class FieldTally(msgspec.Struct, frozen=True):
+    """One field in which pairs differ: in how many, ids of a few, and when first and last (Unix seconds)."""
+
+    count: int
+    examples: tuple[str, ...]
+    first: float
+    last: float
+
+
+class PairDetail(msgspec.Struct, frozen=True):
+    """What a person wants to know of the pairs of one (deployment, primary, shadow), beyond the counts.
+
+    `flips` maps `<primary's label> -> <shadow's label>` to pairs, equal labels included (comparator `label`).
+    """
+
+    deployment: str
+    primary: str
+    shadow: str
+    fields: dict[str, FieldTally]
+    flips: dict[str, int]
 
 
 class RecorderTally(Frame, frozen=True):
@@ -203,6 +263,7 @@ class RecorderTally(Frame, frozen=True):
 
     pairs: tuple[PairTally, ...]
     dropped: tuple[tuple[tuple[str, str], int], ...]
+    details: tuple[PairDetail, ...] = ()
 
 
 AnyFrame = (

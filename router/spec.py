@@ -129,8 +129,8 @@ def _unwrap(value: Any) -> Any:
         ((kind, body),) = value.items()
         if body is None:
             body = {}
-        if isinstance(body, dict) and "kind" not in body:
-            return {"kind": kind, **body}
+        if isinstance(body, dict) and "tag" not in body:
+            return {"tag": kind, **body}
     if isinstance(value, BaseModel):
         return value
     raise ValueError("name exactly one kind, with its settings: {kind: {setting: value}}")
@@ -138,11 +138,11 @@ def _unwrap(value: Any) -> Any:
 
 def _wrap(value: Any, serialize: SerializerFunctionWrapHandler) -> Any:
     settings = serialize(value)
-    return {settings.pop("kind"): settings}
+    return {settings.pop("tag"): settings}
 
 
 class OneKey:
-    """Annotation for a union discriminated by `kind` that people write as `{kind: {settings}}`."""
+    """Annotation for a union discriminated by `tag` that people write as `{kind: {settings}}`."""
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         return core_schema.no_info_before_validator_function(

@@ -40,7 +40,8 @@ class Copies(msgspec.Struct, frozen=True):
 
     `sample` is of SHARE_PARTS, drawn once a request so that all copies see the same requests.
     `timeout` in seconds; `max_in_flight` copies at once per worker; `max_body` bytes of a request's or
-    an answer's body that are kept.
+    an answer's body that are kept. Of the requests that are copied, `noise` (of SHARE_PARTS) go to the version
+    that answers as well.
     """
 
     sample: int
@@ -48,6 +49,7 @@ class Copies(msgspec.Struct, frozen=True):
     timeout: float
     max_in_flight: int
     max_body: int
+    noise: int = 0
 
 
 class Plan(msgspec.Struct, frozen=True):
@@ -55,7 +57,9 @@ class Plan(msgspec.Struct, frozen=True):
 
     A request goes to `candidate` when its draw (of SHARE_PARTS; from `key` where given, else random) is
     below `share`, otherwise to `default`; `force` overrules both. `salt` goes into the hash of the key.
-    `fallback` answers where the candidate could not.
+    `fallback` answers where the candidate could not. `cohort` numbers the exposure: requests are counted under
+    it, and another share, mirror or candidate is another cohort; 0 where nothing is on trial. `count_causes`:
+    failures of one client for one cause are told apart from others, so that they can count once.
     """
 
     default: str
@@ -66,6 +70,17 @@ class Plan(msgspec.Struct, frozen=True):
     force: Force | None = None
     copies: Copies | None = None
     fallback: str = ""
+    cohort: int = 0
+    count_causes: bool = False
+
+
+class Segment(msgspec.Struct, frozen=True):
+    """Requests are counted by the value of this header, at most `values` of them by themselves, the others as
+    `other` and those without it as `none`."""
+
+    name: str
+    header: str
+    values: int = 20
 
 
 class VersionSpec(msgspec.Struct, frozen=True):
@@ -108,6 +123,7 @@ class DeploymentPlan(msgspec.Struct, frozen=True):
     plan: Plan
     timeouts: Timeouts = Timeouts()
     retries: int = 1
+    segment: Segment | None = None
 
 
 class Snapshot(msgspec.Struct, frozen=True):

@@ -13,7 +13,8 @@ class RolloutState(msgspec.Struct, frozen=True):
     `step` counts rungs from 0; the number of rungs means: past the last one. `share` is the part of the
     requests the candidate answers, `mirror` the part that is copied, both of SHARE_PARTS. `held` are the
     seconds spent at this step while it was running: kept here, so that a restart counts no second twice.
-    `who`, `why` and `when` (Unix time) tell of the last change.
+    `cohort` numbers the exposures of this deployment: it rises with every change of share, mirror or versions,
+    and is never used twice. `who`, `why` and `when` (Unix time) tell of the last change.
     """
 
     deployment: str
@@ -28,6 +29,7 @@ class RolloutState(msgspec.Struct, frozen=True):
     who: str = ""
     why: str = ""
     when: float = 0.0
+    cohort: int = 0
 
     @property
     def live(self) -> str:

@@ -90,16 +90,16 @@ def test_what_is_no_size(text: object) -> None:
 
 
 class Round(Spec):
-    kind: Literal["round"] = "round"
+    tag: Literal["round"] = "round"
     radius: int = 1
 
 
 class Square(Spec):
-    kind: Literal["square"] = "square"
+    tag: Literal["square"] = "square"
     side: int
 
 
-SHAPE: TypeAdapter[Round | Square] = TypeAdapter(Annotated[Round | Square, Discriminator("kind"), OneKey()])
+SHAPE: TypeAdapter[Round | Square] = TypeAdapter(Annotated[Round | Square, Discriminator("tag"), OneKey()])
 
 
 @pytest.mark.parametrize("written", [{"round": {"radius": 1}}, {"round": {}}, {"round": None}])
@@ -118,7 +118,7 @@ def test_the_json_schema_of_a_union_says_how_it_is_written() -> None:
 
 
 @pytest.mark.parametrize(
-    "written", ["round", {}, {"round": {}, "square": {}}, {"kind": "round"}, {"oval": {}}]
+    "written", ["round", {}, {"round": {}, "square": {}}, {"tag": "round"}, {"oval": {}}]
 )
 def test_what_is_no_member_of_the_union(written: object) -> None:
     with pytest.raises(ValidationError):

@@ -8,7 +8,7 @@ from router.pairs.comparators.bytes import BytesComparator
 from router.pairs.comparators.json import JsonComparator
 from router.spec import OneKey
 
-Comparator = Annotated[JsonComparator | BytesComparator, Discriminator("kind"), OneKey()]
+Comparator = Annotated[JsonComparator | BytesComparator, Discriminator("tag"), OneKey()]
 """One comparator, written `{kind: {settings}}`."""
 
 PLANNED = ("label", "text", "score")

@@ -9,7 +9,7 @@ from router.pairs.content import Content
 class BytesComparator(ComparatorSpec):
     """`{bytes: {}}`: bodies match when they hold the same bytes, a content coding removed."""
 
-    kind: Literal["bytes"] = "bytes"
+    tag: Literal["bytes"] = "bytes"
 
     def compare_contents(self, primary: Content, shadow: Content) -> Comparison:
         return mismatch("body", f"{len(primary.data)} bytes", f"{len(shadow.data)} bytes")

@@ -40,7 +40,7 @@ class JsonComparator(ComparatorSpec):
     the same bytes.
     """
 
-    kind: Literal["json"] = "json"
+    tag: Literal["json"] = "json"
     ignore: tuple[Pointer, ...] = ()
     numbers: NumberTolerance = NumberTolerance()
 

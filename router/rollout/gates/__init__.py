@@ -9,5 +9,5 @@ from router.rollout.gates.error_rate import ErrorRateGate
 from router.rollout.gates.latency import LatencyGate
 from router.spec import OneKey
 
-Gate = Annotated[ErrorRateGate | LatencyGate | AgreementGate, Discriminator("kind"), OneKey()]
+Gate = Annotated[ErrorRateGate | LatencyGate | AgreementGate, Discriminator("tag"), OneKey()]
 """One gate, written `{kind: {settings}}`."""

@@ -8,5 +8,5 @@ from router.spec import Share, Spec
 class AgreementGate(Spec):
     """`{agreement: {min}}`."""
 
-    kind: Literal["agreement"] = "agreement"
+    tag: Literal["agreement"] = "agreement"
     min: Share

@@ -10,7 +10,7 @@ from router.spec import Duration, Share, Spec
 class LatencyGate(Spec):
     """`{latency: {quantile, max_ratio, max}}`."""
 
-    kind: Literal["latency"] = "latency"
+    tag: Literal["latency"] = "latency"
     quantile: Share = 0.95
     max_ratio: float | None = Field(None, ge=1.0)
     max: Duration | None = None

@@ -110,7 +110,7 @@ def schema_keys(schema: Any) -> set[str]:
     elif isinstance(schema, list):
         for part in schema:
             names |= schema_keys(part)
-    return names - {"kind"}
+    return names - {"tag"}
 
 
 def test_the_reference_documents_every_key() -> None:

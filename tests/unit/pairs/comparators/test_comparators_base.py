@@ -15,7 +15,7 @@ from tests.support.captures import message
 KINDS = get_args(get_args(Comparator)[0])
 COMPARATORS = [kind() for kind in KINDS]
 
-every = pytest.mark.parametrize("comparator", COMPARATORS, ids=lambda each: str(each.kind))
+every = pytest.mark.parametrize("comparator", COMPARATORS, ids=lambda each: str(each.tag))
 
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5)
 VALUES = st.recursive(
@@ -48,7 +48,7 @@ def well_formed(comparison: Comparison) -> None:
 
 
 def test_the_registry_is_not_empty() -> None:
-    assert {kind.model_fields["kind"].default for kind in KINDS} >= {"json", "bytes"}
+    assert {kind.model_fields["tag"].default for kind in KINDS} >= {"json", "bytes"}
 
 
 @every
