@@ -91,6 +91,7 @@ class SeriesTally(msgspec.Struct, frozen=True):
     of another version. `slice` is `<name>=<value>` where a gate asks for segments, else empty.
 
     `fallbacks` are requests this version could not answer, so that another one did; they are in no `codes`.
+    `broken` are answers that the version broke off after their head: the code says nothing of it.
     `causes` are hashes of (client, kind of failure), each told when it is first seen: kept only where repeated
     failures of one client count once.
     """
@@ -105,6 +106,7 @@ class SeriesTally(msgspec.Struct, frozen=True):
     cohort: int = 0
     slice: str = ""
     fallbacks: int = 0
+    broken: int = 0
     causes: tuple[int, ...] = ()
 
 
@@ -131,12 +133,14 @@ class Orphan(Frame, frozen=True):
 
 class Message(msgspec.Struct, frozen=True):
     """Headers and body of a captured message. `size` is the body's true size, `truncated` that the kept
-    body is not the whole of it (cut at the limit, or broken off)."""
+    body is not the whole of it (cut at the limit, or broken off), `concealed` that redaction took something from
+    it: what is left is JSON, or nothing."""
 
     headers: tuple[tuple[bytes, bytes], ...]
     body: bytes
     size: int
     truncated: bool
+    concealed: bool = False
 
 
 class CapturedRequest(msgspec.Struct, frozen=True):
@@ -169,6 +173,7 @@ class Capture(Frame, frozen=True):
     The half of the version that answered the client has `role` primary, brings the request and names the
     versions that got a copy in `copies`; each copy's half has role shadow. A version may be named in its own
     copies: how often it disagrees with itself is the noise. `cohort` is that of the request (`SeriesTally`).
+    `subject` is who the request is about, hashed: the recorder adds it before redaction takes it away.
     """
 
     exchange: str
@@ -181,6 +186,7 @@ class Capture(Frame, frozen=True):
     request: CapturedRequest | None = None
     copies: tuple[str, ...] = ()
     cohort: int = 0
+    subject: str = ""
 
 
 class Taken(Frame, frozen=True):
@@ -208,8 +214,7 @@ class RecorderSettings(Frame, frozen=True):
 class ScoreSums(msgspec.Struct, frozen=True):
     """Sums over the scores y in [0, 1] of comparable pairs: all a gate on their mean needs, whatever its bound.
 
-    `log_scores[j]` is the sum of ln(1 + (rho_j - 1) y) over the grid of `rollout.inference`, `log_losses[j]` the
-    same of 1 - y.
+    `log_scores[j]` is the sum of ln(1 + (rho_j - 1) y) over `telemetry.grid`, `log_losses[j]` the same of 1 - y.
     """
 
     n: int
@@ -245,10 +250,25 @@ class FieldTally(msgspec.Struct, frozen=True):
     last: float
 
 
+class ValueSums(msgspec.Struct, frozen=True):
+    """Sums over pairs of numbers (comparator `score`): how many, their means, the sums of squares and products of
+    what they lie off these means, the sum of their distances, and distances by log bucket (`pairs.moments`)."""
+
+    n: int
+    primary_mean: float
+    shadow_mean: float
+    primary_squares: float
+    shadow_squares: float
+    products: float
+    distance: float
+    distances: dict[int, int]
+
+
 class PairDetail(msgspec.Struct, frozen=True):
     """What a person wants to know of the pairs of one (deployment, primary, shadow), beyond the counts.
 
     `flips` maps `<primary's label> -> <shadow's label>` to pairs, equal labels included (comparator `label`).
+    `values` are the numbers both sides said, None where none were compared.
     """
 
     deployment: str
@@ -256,6 +276,20 @@ class PairDetail(msgspec.Struct, frozen=True):
     shadow: str
     fields: dict[str, FieldTally]
     flips: dict[str, int]
+    values: ValueSums | None = None
+
+
+class SinkTally(msgspec.Struct, frozen=True):
+    """What became of the pairs given to one sink beside the file: delivered, dropped by reason, still waiting.
+
+    `error` says why the last attempt failed; empty while all is well.
+    """
+
+    sink: str
+    delivered: int
+    dropped: dict[str, int]
+    waiting: int
+    error: str = ""
 
 
 class RecorderTally(Frame, frozen=True):
@@ -264,6 +298,7 @@ class RecorderTally(Frame, frozen=True):
     pairs: tuple[PairTally, ...]
     dropped: tuple[tuple[tuple[str, str], int], ...]
     details: tuple[PairDetail, ...] = ()
+    sinks: tuple[SinkTally, ...] = ()
 
 
 AnyFrame = (

@@ -12,6 +12,16 @@ from router.telemetry.counters import EventCounter
 RECORDER_BACKLOG = 32 << 20
 """Bytes that may wait for the recorder; what comes beyond is dropped and counted."""
 
+TAPPED_LIMIT = 64 << 20
+"""Bytes of bodies that one worker keeps for pairs; beyond, bodies are cut and copies are not sent."""
+
+BATCH_TIME = 0.005
+"""Seconds that halves gather before they are handed over in one write: to wake the recorder costs more than all the
+rest of it."""
+
+BATCH_BYTES = 256 << 10
+"""Bytes that are handed over at once."""
+
 WAITING_LIMIT = 8 << 20
 """Bytes that wait while there is no recorder: enough for the moment in which it starts, or starts again."""
 
@@ -23,24 +33,43 @@ CLOSE_LIMIT = 5.0
 """Seconds in which the recorder takes what waits when the worker leaves."""
 
 
+class Tapped:
+    """How many more bytes the taps of one worker may keep, all together."""
+
+    __slots__ = ("left",)
+
+    def __init__(self, left: int = TAPPED_LIMIT) -> None:
+        self.left = left
+
+
 class Tap:
-    """Keeps the first `limit` bytes of a body that streams by, and its size."""
+    """Keeps the first `limit` bytes of a body that streams by, and its size; less where the worker keeps too much
+    already."""
 
-    __slots__ = ("_kept", "_limit", "_parts", "size")
+    __slots__ = ("_kept", "_limit", "_parts", "_tapped", "size")
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, tapped: Tapped) -> None:
         self._limit = limit
+        self._tapped = tapped
         self._kept = 0
         self._parts: list[bytes] = []
         self.size = 0
 
     def add(self, data: bytes) -> None:
         self.size += len(data)
-        room = self._limit - self._kept
+        room, tapped = self._limit - self._kept, self._tapped
+        room = min(room, tapped.left)
         if room > 0:
             part = data if len(data) <= room else data[:room]
             self._parts.append(part)
             self._kept += len(part)
+            tapped.left -= len(part)
+
+    def free(self) -> None:
+        """What was kept is needed no more."""
+        self._tapped.left += self._kept
+        self._kept = 0
+        self._parts = []
 
     @property
     def whole(self) -> bool:
@@ -86,8 +115,8 @@ class Outcome(NamedTuple):
 class RecorderLink:
     """The worker's end of the way to the recorder; connects again by itself when it breaks.
 
-    While there is no recorder a bounded part waits for the next one. What was sent and never taken died with a
-    recorder: it counts as dropped (promise 4).
+    Halves gather for a moment and leave together. While there is no recorder a bounded part waits for the next one.
+    What was sent and never taken died with a recorder: it counts as dropped (promise 4).
     """
 
     def __init__(self, path: str, loop: asyncio.AbstractEventLoop, events: EventCounter) -> None:
@@ -95,8 +124,9 @@ class RecorderLink:
         self._loop = loop
         self._events = events
         self._link: Link | None = None
-        self._waiting: deque[tuple[str, bytes]] = deque()
+        self._waiting: list[tuple[str, bytes]] = []
         self._waiting_bytes = 0
+        self._flushing: asyncio.TimerHandle | None = None
         self._untaken: deque[str] = deque()
         self._delay = RECONNECT_FIRST
         self._closed = False
@@ -108,16 +138,24 @@ class RecorderLink:
     def send(self, capture: Capture) -> None:
         """Hands the half over, or drops it and counts why."""
         link, data = self._link, encode(capture)
+        waiting = self._waiting_bytes + len(data)
         if link is None:
-            self._wait(capture.deployment, data)
-        elif link.backlog > RECORDER_BACKLOG:
+            if waiting > WAITING_LIMIT:
+                self._drop(capture.deployment, "recorder_down")
+                return
+        elif link.backlog + waiting > RECORDER_BACKLOG:
             self._drop(capture.deployment, "recorder_slow")
-        else:
-            link.write(data)
-            self._untaken.append(capture.deployment)
+            return
+        self._waiting.append((capture.deployment, data))
+        self._waiting_bytes = waiting
+        if waiting > BATCH_BYTES:
+            self._flush()
+        elif self._flushing is None:
+            self._flushing = self._loop.call_later(BATCH_TIME, self._flush)
 
     async def close(self) -> None:
         """Sends what waits and closes."""
+        self._flush()
         end = monotonic() + CLOSE_LIMIT
         while (self._waiting or self._untaken) and monotonic() < end:
             await asyncio.sleep(0.01)
@@ -130,12 +168,18 @@ class RecorderLink:
             self._drop(deployment, "recorder_down")
         self._count_untaken()
 
-    def _wait(self, deployment: str, data: bytes) -> None:
-        if self._waiting_bytes + len(data) > WAITING_LIMIT:
-            self._drop(deployment, "recorder_down")
-        else:
-            self._waiting.append((deployment, data))
-            self._waiting_bytes += len(data)
+    def _flush(self) -> None:
+        """Hands over what has gathered; without a recorder it goes on waiting."""
+        if self._flushing is not None:
+            self._flushing.cancel()
+            self._flushing = None
+        link = self._link
+        if link is None or not self._waiting:
+            return
+        link.write(b"".join([data for _, data in self._waiting]))
+        self._untaken.extend([deployment for deployment, _ in self._waiting])
+        self._waiting = []
+        self._waiting_bytes = 0
 
     async def _connect(self) -> None:
         while not self._closed:
@@ -149,11 +193,7 @@ class RecorderLink:
                 continue
             self._link = link
             self._delay = RECONNECT_FIRST
-            for deployment, data in self._waiting:
-                link.write(data)
-                self._untaken.append(deployment)
-            self._waiting.clear()
-            self._waiting_bytes = 0
+            self._flush()
             return
 
     def _on_frame(self, link: Link, frame: Frame) -> None:

@@ -8,14 +8,14 @@ from os import urandom
 from time import monotonic
 
 from router.channel import SeriesTally, Tally
-from router.dataplane.capture import RecorderLink
+from router.dataplane.capture import RecorderLink, Tapped
 from router.dataplane.downstream import Downstream
 from router.dataplane.routes import Routes, Runtime
 from router.dataplane.timers import Wheel
 from router.dataplane.tunnel import Tunnel
 from router.http1.plain import KnownLines
 from router.patterns.plan import Snapshot
-from router.telemetry.counters import EventCounter
+from router.telemetry.counters import EventCounter, VersionCounter
 
 
 class Engine:
@@ -36,6 +36,7 @@ class Engine:
         self.unrouted = self.runtime.counter("", "", "live")
         self.routes = Routes(Snapshot(0, ()), self.runtime)
         self.recorder = RecorderLink(recorder_path, loop, self.events)
+        self.tapped = Tapped()
         self.clients: set[Downstream] = set()
         self.tunnels: set[Tunnel] = set()
         self.draining = False
@@ -44,6 +45,7 @@ class Engine:
         self._numbers = count()
         self._sent_events: dict[tuple[str, ...], int] = {}
         self._ejected: tuple[str, ...] = ()
+        self._folded: list[VersionCounter] = []
 
     def new_id(self) -> bytes:
         """A request id no other worker gives, now or after a restart."""
@@ -56,6 +58,7 @@ class Engine:
         routes = Routes(snapshot, self.runtime, self.routes)
         self.routes = routes
         self.runtime.retire(routes)
+        self._folded += self.runtime.fold(routes)
 
     async def listen(self, sock: socket.socket, tls: ssl.SSLContext | None) -> None:
         """Accepts clients on a bound socket from now on."""
@@ -95,7 +98,8 @@ class Engine:
     def tally(self) -> Tally | None:
         """What changed since the last call; None if nothing did."""
         series: list[SeriesTally] = []
-        for counter in self.runtime.counters.values():
+        folded, self._folded = self._folded, []
+        for counter in (*self.runtime.counters.values(), *folded):
             changed = counter.tally()
             if changed is not None and (changed.deployment or changed.codes):
                 series.append(changed)

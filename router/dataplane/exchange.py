@@ -15,7 +15,7 @@ from router.dataplane.discard import discard
 from router.dataplane.faults import Fault
 from router.dataplane.mirror import Mirroring
 from router.dataplane.reply import Reply
-from router.dataplane.routes import Route, Version, choose
+from router.dataplane.routes import Version, choose
 from router.dataplane.state import ANSWERING, CONNECTING, DONE, NEW, SENDING, SWITCHED
 from router.http1.framing import CHUNKED, LAST_CHUNK, Malformed, chunk, unchunk
 from router.http1.head import RequestHead, ResponseHead, compose_request
@@ -40,8 +40,8 @@ class Exchange(Reply):
     """See the module. Created by the client's connection, which tells it what the client does."""
 
     __slots__ = (
-        "_attempts_left", "_end_by", "_forwarded", "_replay", "_replay_size", "_route", "_routes", "_upstream",
-        "deadline", "slot",
+        "_attempts_left", "_end_by", "_forwarded", "_replay", "_replay_size", "_routes", "_upstream", "deadline",
+        "slot",
     )  # fmt: skip
 
     # `slot` and `deadline` are the wheel's, and set while the exchange waits for a connection.
@@ -62,7 +62,7 @@ class Exchange(Reply):
         self._replay: list[bytes] | None = []
         self._replay_size = 0
         self._upstream: Upstream | None = None
-        self._route: Route | None = None
+        self._route = None
 
     def start_whole(self, body: bytes) -> None:
         """`start` with a request that is here to its end."""
@@ -92,16 +92,22 @@ class Exchange(Reply):
                 self._mirroring = Mirroring(engine, route, targets)
                 self._tap_what_came(self._mirroring)
         self._enter(version)
+        if self._mirroring is not None and self._state is not DONE:
+            self._launch(self._mirroring)
+
+    def _launch(self, mirroring: Mirroring) -> None:
+        """Copies leave after the first attempt of the live request, or before it is given up."""
+        mirroring.launch(self.head, self.id, self._forwarded, whole=self._request_whole)
 
     def _enter(self, version: Version) -> None:
         """From here on this version is the one that answers, and the one that is counted."""
         self._version = version
-        counter = version.counter
+        segments = version.segments
+        self._counter = counter = version.counter if segments is None else segments.counter(self.head)
         counter.start()
-        if version.in_flight_limit and counter.in_flight > version.in_flight_limit:
-            self._fail(
-                Fault.OVERLOADED, f"{version.name} has {version.in_flight_limit} requests in flight already"
-            )
+        limit = version.in_flight_limit
+        if limit and sum(each.in_flight for each in version.live_counters) > limit:
+            self._fail(Fault.OVERLOADED, f"{version.name} has {limit} requests in flight already")
         else:
             self._attempt(version)
 
@@ -134,9 +140,13 @@ class Exchange(Reply):
         route = self._routes.by_name.get(self._route.name)
         if route is None or route.allows(version, self.head):
             return False
-        version.counter.abandon()
+        self._counter.abandon()
         self._route = route
-        self._mirroring = None
+        if self._mirroring is not None:
+            self._mirroring.give_up("withdrawn")
+            self._record("withdrawn")
+            self._mirroring.free()
+            self._mirroring = None
         self._enter(route.assign(self.head, self._client.ip))
         return True
 
@@ -187,29 +197,29 @@ class Exchange(Reply):
     def request_body(self, data: bytes) -> None:
         if self._state is DONE:
             return
+        wire = chunk(data) if self.head.framing is CHUNKED else data
         if self._mirroring is not None:
-            self._mirroring.request.add(data)
-        if self.head.framing is CHUNKED:
-            data = chunk(data)
-        self._pass_on(data)
+            self._mirroring.body(data, wire)
+        self._pass_on(wire)
         if self._upstream is None and self._replay_size > UNSENT_LIMIT:
             self._client.hold_connecting()
 
     def request_end(self) -> None:
-        """The request is whole: from now on the upstream is waited for. Then the copies leave."""
+        """The request is whole: from now on the upstream is waited for."""
         self._request_whole = True
         if self._state is DONE:
             return
-        if self.head.framing is CHUNKED:
-            self._pass_on(LAST_CHUNK)
+        wire = LAST_CHUNK if self.head.framing is CHUNKED else b""
+        if wire:
+            self._pass_on(wire)
+        if self._mirroring is not None:
+            self._mirroring.end(wire)
         if self._state is NEW:
             self.start()
         elif self._state is SENDING:
             assert self._upstream is not None
             assert self._route is not None
             self._set_deadline(self._upstream, self._route.timeouts.first_byte)
-        if self._mirroring is not None and self._state is not DONE:
-            self._mirroring.launch(self.head, self.id, self._forwarded)
 
     def _pass_on(self, data: bytes) -> None:
         """Takes a piece of the body as it goes upstream, and keeps it while the request may be sent again."""
@@ -283,7 +293,7 @@ class Exchange(Reply):
             if head.status in GATEWAY_STATUSES:
                 endpoint.ejection.failure(self._engine.time)
             if self._can_fall_back():
-                self._fall_back(f"status_{head.status}")
+                self._fall_back(head.status, f"status_{head.status}")
                 return
         self._state = ANSWERING
         self._answer_head(head)
@@ -390,7 +400,7 @@ class Exchange(Reply):
     def _fail(self, fault: Fault, detail: str) -> None:
         """No answer from this version: the fallback answers, or the router does."""
         if self._can_fall_back():
-            self._fall_back(fault.code)
+            self._fall_back(fault.status, fault.code)
         else:
             self._refuse(fault, detail)
 
@@ -405,21 +415,23 @@ class Exchange(Reply):
             and self._engine.time < self._end_by
         )
 
-    def _fall_back(self, reason: str) -> None:
+    def _fall_back(self, code: int, reason: str) -> None:
         """The candidate's failure is counted and recorded as its own; then stable answers."""
         route, failed, upstream = self._route, self._version, self._upstream
         assert route is not None
         assert failed is not None
         assert route.fallback is not None
         self._engine.events.add("router_fallbacks_total", route.name, failed.name)
-        self._record(reason)
-        self._mirroring = None
+        if self._mirroring is not None:
+            self._launch(self._mirroring)
+            self._record(reason)
         if upstream is not None:
             self._upstream = None
             discard(upstream, self._answer, request_whole=self._request_whole)
         self._answer = None
         self._first_byte = -1.0
-        failed.counter.abandon()
+        self._counter.fall_back()
+        self._blame(code)
         self._attempts_left = route.retries
         self._enter(route.fallback)
 

@@ -1,7 +1,8 @@
-"""Copies of requests to versions whose answers are only recorded.
+"""The mirrored side of a live exchange: which copies leave, what is kept of both bodies, and one half of the pairs.
 
-A copy leaves after the live request was written, on connections of its own, within a budget; it is never sent twice,
-never waits without bound, and nothing it does reaches the exchange it was copied from.
+Copies leave right after the live request, as soon as its head is known, and get its body as it streams. They have a
+budget, in number and in bytes, and leave no copy behind while the worker is late with live work: what is not sent is
+counted.
 """
 
 from __future__ import annotations
@@ -11,19 +12,16 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from router.channel import Capture, CapturedAnswer, CapturedRequest
 from router.dataplane.capture import Outcome, Tap, message
-from router.dataplane.faults import Fault
-from router.dataplane.routes import Route, Version, choose
-from router.dataplane.timers import NEVER
-from router.http1.framing import CHUNKED, LAST_CHUNK, Malformed, chunk
-from router.http1.head import RequestHead, ResponseHead, compose_request
+from router.dataplane.copies import Copy
+from router.dataplane.routes import Route, Version
+from router.http1.framing import CHUNKED, LAST_CHUNK, LENGTH, chunk
+from router.http1.head import RequestHead
 
 if TYPE_CHECKING:
     from router.dataplane.engine import Engine
-    from router.dataplane.pool import Endpoint
-    from router.dataplane.upstream import Upstream
 
-NO_ANSWER = 599
-"""Counted as the status of a copy that was withdrawn before it could be answered."""
+LATE = 0.05
+"""Seconds the event loop may be late before copies are shed: live requests wait for their turn then."""
 
 
 class Pairing(NamedTuple):
@@ -34,219 +32,148 @@ class Pairing(NamedTuple):
     time: float
     deployment: str
     generation: int
+    cohort: int
 
     def primary(self, answer: CapturedAnswer, request: CapturedRequest, copies: tuple[str, ...]) -> Capture:
         """The half of the version that answers the client."""
         return Capture(
-            self.key, "primary", self.id, self.time, self.deployment, self.generation, answer, request, copies
-        )
+            self.key, "primary", self.id, self.time, self.deployment, self.generation,
+            answer, request, copies, self.cohort,
+        )  # fmt: skip
 
     def shadow(self, answer: CapturedAnswer) -> Capture:
         """The half of a copy."""
-        return Capture(self.key, "shadow", self.id, self.time, self.deployment, self.generation, answer)
+        return Capture(
+            self.key,
+            "shadow",
+            self.id,
+            self.time,
+            self.deployment,
+            self.generation,
+            answer,
+            None,
+            (),
+            self.cohort,
+        )
 
 
 class Mirroring:
-    """The mirrored side of one live exchange: taps on both bodies, the copies, and this side's half of the pairs."""
+    """See the module. `launch` is called once, when the exchange has been sent on its way for the first time."""
 
-    __slots__ = ("_copies", "_engine", "_pairing", "_route", "_targets", "answer", "request")
+    __slots__ = (
+        "_copies",
+        "_engine",
+        "_launched",
+        "_pairing",
+        "_route",
+        "_sending",
+        "_targets",
+        "answer",
+        "request",
+    )
 
     def __init__(self, engine: Engine, route: Route, targets: tuple[Version, ...]) -> None:
-        assert route.copies is not None
+        copies = route.copies
+        assert copies is not None
         self._engine = engine
         self._route = route
         self._targets = targets
         self._pairing: Pairing | None = None
         self._copies: tuple[str, ...] = ()
-        self.request = Tap(route.copies.max_body)
-        self.answer = Tap(route.copies.max_body)
+        self._sending: list[Copy] = []
+        self._launched = False
+        self.request = Tap(copies.max_body, engine.tapped)
+        self.answer = Tap(copies.max_body, engine.tapped)
 
-    def launch(self, head: RequestHead, request_id: bytes, forwarded: bytes) -> None:
-        """Sends a copy of the whole request to each target the budget allows; what is not sent is counted."""
+    def launch(self, head: RequestHead, request_id: bytes, forwarded: bytes, *, whole: bool) -> None:
+        """Sends a copy to each target the budget allows, with what there is of the body (`whole`: all of it)."""
+        if self._launched:
+            return
+        self._launched = True
         engine, route = self._engine, self._route
         copies = route.copies
         assert copies is not None
-        chosen = [version for version in self._targets if self._within_budget(version, copies.max_in_flight)]
+        chosen = self._within_budget(head, copies.max_in_flight, copies.max_body)
         if not chosen:
             return
-        self._copies = tuple(version.name for version in chosen)
+        self._copies = tuple([version.name for version in chosen])
         self._pairing = pairing = Pairing(
             engine.new_id().decode(),
             request_id.decode("latin-1"),
             time(),
             route.name,
             engine.routes.generation,
+            chosen[0].cohort,
         )
         body = self.request.body
         if head.framing is CHUNKED:
-            body = chunk(body) + LAST_CHUNK if body else LAST_CHUNK
+            body = (chunk(body) if body else b"") + (LAST_CHUNK if whole else b"")
         head = head.without_expectation()
         for version in chosen:
             own = b"%bx-request-id: %b\r\nx-router-shadow: %b\r\n\r\n" % (
                 forwarded,
                 request_id,
-                version.name.encode(),
+                version.label,
             )
-            Copy(engine, pairing, version, Tap(copies.max_body)).start(head, own + body, copies.timeout)
+            copy = Copy(engine, pairing, version, Tap(copies.max_body, engine.tapped))
+            if not whole:
+                self._sending.append(copy)
+            copy.start(head, own + body, copies.timeout, whole=whole)
 
-    def _within_budget(self, version: Version, max_in_flight: int) -> bool:
-        if not self.request.whole:
-            reason = "body_too_large"
-        elif version.shadow_counter.in_flight >= max_in_flight:
-            reason = "max_in_flight"
-        else:
-            return True
-        self._engine.events.add("router_copies_dropped_total", self._route.name, version.name, reason)
-        return False
+    def body(self, data: bytes, wire: bytes) -> None:
+        """A piece of the request's body: as it is, and in the request's own framing."""
+        self.request.add(data)
+        if self._sending:
+            if self.request.whole:
+                for copy in self._sending:
+                    copy.body(wire)
+            else:
+                self.give_up("body_too_large")
+
+    def end(self, wire: bytes) -> None:
+        """The request's body is whole; `wire` is what ends it in its framing."""
+        for copy in self._sending:
+            if wire:
+                copy.body(wire)
+            copy.end()
+        self._sending = []
+
+    def give_up(self, error: str) -> None:
+        """The rest of the request will not come, or is too much: copies that wait for it end, and say so."""
+        sending, self._sending = self._sending, []
+        for copy in sending:
+            copy.give_up(error)
 
     def record(self, head: RequestHead, version: Version, outcome: Outcome) -> None:
         """Hands this side's half to the recorder, once; nothing if no copy was sent."""
         pairing, self._pairing = self._pairing, None
-        if pairing is None:
-            return
-        request = CapturedRequest(head.method, head.target, message(head.fields, self.request, complete=True))
-        answer = outcome.captured(version.name, self.answer)
-        self._engine.recorder.send(pairing.primary(answer, request, self._copies))
+        if pairing is not None:
+            request = CapturedRequest(
+                head.method, head.target, message(head.fields, self.request, complete=True)
+            )
+            answer = outcome.captured(version.name, self.answer)
+            self._engine.recorder.send(pairing.primary(answer, request, self._copies))
 
+    def free(self) -> None:
+        """The exchange is over."""
+        self.request.free()
+        self.answer.free()
 
-class Copy:
-    """One copy on its way: waits for a connection, sends, keeps a bounded part of the answer, reports."""
-
-    __slots__ = ("_answer", "_body", "_endpoint", "_engine", "_first_byte", "_head", "_over", "_pairing",
-                 "_started", "_tap", "_upstream", "_version", "_whole", "deadline", "slot")  # fmt: skip
-
-    def __init__(self, engine: Engine, pairing: Pairing, version: Version, tap: Tap) -> None:
-        self._engine = engine
-        self._pairing = pairing
-        self._version = version
-        self._tap = tap
-        self._body = b""
-        self._head: RequestHead | None = None
-        self._answer: ResponseHead | None = None
-        self._whole = False
-        self._over = False
-        self._endpoint: Endpoint | None = None
-        self._upstream: Upstream | None = None
-        self._started = engine.time
-        self._first_byte = -1.0
-        self.deadline = NEVER
-        self.slot = -1
-
-    def start(self, head: RequestHead, rest: bytes, timeout: float) -> None:
-        """Sends the copy: `head`, then the router's own fields and the body; over within `timeout` seconds."""
-        engine = self._engine
-        self._head = head
-        self._body = rest
-        self.deadline = self._started + timeout
-        self._version.shadow_counter.start()
-        self._endpoint = endpoint = choose(self._version.copy_endpoints, self._started)
-        if endpoint is None:
-            self._finish(Fault.NO_ENDPOINT.status, Fault.NO_ENDPOINT.code)
-            return
-        upstream = endpoint.take(self._started)
-        if upstream is not None:
-            self._send(upstream)
-        else:
-            engine.wheel.watch(self)
-            endpoint.wait(self)
-
-    def _send(self, upstream: Upstream) -> None:
-        self._upstream = upstream
-        head, endpoint = self._head, upstream.endpoint
-        assert head is not None
-        pieces = compose_request(head, endpoint.base, endpoint.host_lines)
-        pieces.append(self._body)
-        upstream.lease(self, to_head=head.method == b"HEAD", request=b"".join(pieces))
-        upstream.deadline = self.deadline
-        self._engine.wheel.hasten(upstream)
-
-    def _still_wanted(self) -> bool:
-        route = self._engine.routes.by_name.get(self._pairing.deployment)
-        return route is None or any(
-            version.name == self._version.name
-            for targets in route.copy_targets.values()
-            for version in targets
-        )
-
-    # Waiter
-
-    def on_connected(self, upstream: Upstream) -> None:
-        self._engine.wheel.forget(self)
-        if self._still_wanted():
-            self._send(upstream)
-        else:
-            upstream.endpoint.give_back(upstream)
-            self._finish(NO_ANSWER, "withdrawn")
-
-    def on_connect_failed(self, fault: Fault, detail: str) -> None:
-        self._engine.wheel.forget(self)
-        self._fail(fault)
-
-    # Carrier
-
-    def on_informational(self, head: ResponseHead) -> None: ...
-
-    def on_switching(self, head: ResponseHead) -> None:
-        raise Malformed("a copy does not ask for another protocol")
-
-    def on_response_whole(self, head: ResponseHead, body: bytes) -> None:
-        self.on_response(head)
-        self._tap.add(body)
-        self._whole = True
-
-    def on_response(self, head: ResponseHead) -> None:
-        self._answer = head
-        self._first_byte = self._engine.time - self._started
-        if head.status < 500 and self._endpoint is not None and self._endpoint.ejection.troubled:
-            self._endpoint.ejection.success()
-
-    def on_response_body(self, data: bytes) -> None:
-        self._tap.add(data)
-
-    def on_response_end(self) -> None:
-        self._whole = True
-
-    def on_received(self) -> None:
-        if self._whole and self._answer is not None:
-            self._leave(request_whole=True)
-            self._finish(self._answer.status, "")
-
-    def on_switched(self, rest: bytes) -> None: ...
-
-    def on_upstream_lost(self, fault: Fault, detail: str) -> None:
-        self._upstream = None
-        self._fail(fault)
-
-    def pause_request(self) -> None: ...
-
-    def resume_request(self) -> None: ...
-
-    # Timed: while it waits itself, then its connection
-
-    def on_deadline(self, now: float) -> None:
-        self._engine.time = now
-        self._engine.wheel.forget(self)
-        self._leave(request_whole=False)
-        self._fail(Fault.TIMEOUT)
-
-    def _leave(self, *, request_whole: bool) -> None:
-        upstream, self._upstream = self._upstream, None
-        if upstream is not None:
-            upstream.release(request_whole=request_whole)
-        elif self._endpoint is not None:
-            self._endpoint.withdraw(self)
-
-    def _fail(self, fault: Fault) -> None:
-        if self._endpoint is not None:
-            self._endpoint.ejection.failure(self._engine.time)
-        self._finish(fault.status, fault.code)
-
-    def _finish(self, code: int, error: str) -> None:
-        if self._over:
-            return
-        self._over = True
-        latency = self._engine.time - self._started
-        self._version.shadow_counter.finish(code, latency, self._first_byte)
-        url = self._endpoint.url if self._endpoint is not None else ""
-        outcome = Outcome(url, self._answer, latency, self._first_byte, self._whole, error)
-        self._engine.recorder.send(self._pairing.shadow(outcome.captured(self._version.name, self._tap)))
+    def _within_budget(self, head: RequestHead, max_in_flight: int, max_body: int) -> list[Version]:
+        reason = ""
+        if not self.request.whole or (head.framing is LENGTH and head.length > max_body):
+            reason = "body_too_large"
+        elif self._engine.wheel.late > LATE:
+            reason = "live_busy"
+        elif head.framing is LENGTH and head.length - self.request.size > self._engine.tapped.left:
+            reason = "memory"
+        chosen = []
+        for version in self._targets:
+            busy = sum([counter.in_flight for counter in version.shadow_counters]) >= max_in_flight
+            if reason or busy:
+                self._engine.events.add(
+                    "router_copies_dropped_total", self._route.name, version.name, reason or "max_in_flight"
+                )
+            else:
+                chosen.append(version)
+        return chosen

@@ -19,15 +19,17 @@ if TYPE_CHECKING:
     from router.dataplane.engine import Engine
     from router.dataplane.mirror import Mirroring
     from router.dataplane.pool import Endpoint
-    from router.dataplane.routes import Version
+    from router.dataplane.routes import Route, Version
+    from router.telemetry.counters import VersionCounter
 
 
 class Reply:
     """See the module. `Exchange` is the other half: it says which version answers, and when the answer is over."""
 
     __slots__ = (
-        "_answer", "_answer_whole", "_client", "_close_delimited", "_endpoint", "_engine", "_first_byte", "_keep",
-        "_mirroring", "_out", "_rechunk", "_request_whole", "_started", "_state", "_version", "head", "id",
+        "_answer", "_answer_whole", "_client", "_close_delimited", "_counter", "_endpoint", "_engine",
+        "_first_byte", "_keep", "_mirroring", "_out", "_rechunk", "_request_whole", "_route", "_started", "_state",
+        "_version", "head", "id",
     )  # fmt: skip
 
     # `Exchange` sets these, in one go with its own: a call less for every request.
@@ -42,9 +44,13 @@ class Reply:
     _answer: ResponseHead | None
     _endpoint: Endpoint | None
     _version: Version | None
+    _route: Route | None
     _mirroring: Mirroring | None
     head: RequestHead
     id: bytes
+
+    # Where the request is counted; set with `_version`.
+    _counter: VersionCounter
 
     # These are set when the head of an answer goes to the client, and not read before.
     _rechunk: bool
@@ -109,6 +115,9 @@ class Reply:
         self._engine.events.add("router_router_errors_total", fault.code)
         assert self._answer is not None
         self._client.break_off(hard=self._close_delimited)
+        if fault is not Fault.BAD_REQUEST:
+            self._counter.broken += 1
+            self._blame(fault.status)
         self._finish(self._answer.status, fault.code, keep=False)
 
     def _refuse(self, fault: Fault, detail: str) -> None:
@@ -132,11 +141,26 @@ class Reply:
         """Counts the request once, hands over its half of the pairs, and lets the client's connection go on."""
         self._state = DONE
         engine = self._engine
-        counter = self._version.counter if self._version is not None else engine.unrouted
+        counter = self._counter if self._version is not None else engine.unrouted
         counter.finish(code, engine.time - self._started, self._first_byte)
+        if code >= 500:
+            self._blame(code)
         if self._mirroring is not None:
-            self._record(error)
+            self._end_mirroring(self._mirroring, error)
         self._client.exchange_done(keep=keep)
+
+    def _blame(self, code: int) -> None:
+        """The version failed this client; tells it apart from other clients where that is asked for."""
+        route = self._route
+        if route is not None and route.count_causes and self._version is not None:
+            self._counter.blame(route.cause(self.head, self._client.ip, code))
+
+    def _end_mirroring(self, mirroring: Mirroring, error: str) -> None:
+        """Copies go on, but not for a request of which no more comes."""
+        if not self._request_whole:
+            mirroring.give_up(error or "request_cut")
+        self._record(error)
+        mirroring.free()
 
     def _record(self, error: str) -> None:
         if self._mirroring is not None and self._version is not None:

@@ -7,13 +7,14 @@ over from the ones before, so that a swap costs what changed.
 from __future__ import annotations
 
 import random
+from hashlib import blake2b
 from typing import TYPE_CHECKING
 
 from router.dataplane.pool import Endpoint
 from router.http1.head import RequestHead
 from router.patterns.assignment import bucket
 from router.patterns.matching import Table
-from router.patterns.plan import DeploymentPlan, Match, Snapshot, VersionSpec
+from router.patterns.plan import Copies, DeploymentPlan, Match, Segment, Snapshot, VersionSpec
 from router.spec import SHARE_PARTS
 from router.telemetry.counters import VersionCounter
 
@@ -26,17 +27,24 @@ HASTY = 2.0
 FOUND_LIMIT = 4096
 """Paths whose deployment is remembered; beyond, all are looked up anew."""
 
+SEGMENT_LENGTH = 64
+"""Characters of a header's value that tell segments apart."""
+
+COHORTS = 4
+"""Cohorts of one version that are counted by themselves, the newest ones; older ones count as one."""
+
 FOUND_LENGTH = 512
 """Bytes of host and target together, beyond which they are looked up each time: what is remembered is bounded."""
 
 
 class Runtime:
-    """What outlives snapshots: endpoints by role and URL, counters by deployment, version and role."""
+    """What outlives snapshots: endpoints by role and URL, and the counters, by what they count."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self.endpoints: dict[tuple[str, str], Endpoint] = {}
-        self.counters: dict[tuple[str, str, str], VersionCounter] = {}
+        self.counters: dict[tuple[str, str, str, int, str], VersionCounter] = {}
+        self._families: dict[tuple[str, str, str], list[VersionCounter]] = {}
         self._down: frozenset[str] = frozenset()
 
     def endpoint(self, role: str, url: str) -> Endpoint:
@@ -47,17 +55,24 @@ class Runtime:
             endpoint.down = url in self._down
         return endpoint
 
-    def counter(self, deployment: str, version: str, role: str) -> VersionCounter:
-        key = (deployment, version, role)
+    def counter(
+        self, deployment: str, version: str, role: str, cohort: int = 0, slice: str = ""
+    ) -> VersionCounter:
+        key = (deployment, version, role, cohort, slice)
         counter = self.counters.get(key)
         if counter is None:
-            counter = self.counters[key] = VersionCounter(deployment, version, role)
+            counter = self.counters[key] = VersionCounter(*key)
+            self.family(deployment, version, role).append(counter)
         return counter
+
+    def family(self, deployment: str, version: str, role: str) -> list[VersionCounter]:
+        """The counters of all cohorts and slices, present and future: what is in flight is in all of them."""
+        return self._families.setdefault((deployment, version, role), [])
 
     @property
     def copying(self) -> bool:
         """Whether copies are on their way: their pairs are not whole yet."""
-        return any(counter.in_flight for (_, _, role), counter in self.counters.items() if role == "shadow")
+        return any(counter.in_flight for counter in self.counters.values() if counter.role == "shadow")
 
     def set_down(self, urls: frozenset[str]) -> None:
         """The endpoints whose active health check fails now."""
@@ -74,27 +89,69 @@ class Runtime:
             if not endpoint.in_flight:
                 del self.endpoints[key]
 
+    def fold(self, routes: Routes) -> list[VersionCounter]:
+        """Adds what was counted for old cohorts to cohort 0: a version whose share changes a thousand times is not
+        counted a thousand times. Returns empty counters for the rows that are no more, to be told once."""
+        gone: list[VersionCounter] = []
+        for (deployment, version, role), family in self._families.items():
+            cohorts = sorted({counter.cohort for counter in family}, reverse=True)
+            if len(cohorts) <= COHORTS:
+                continue
+            route = routes.by_name.get(deployment)
+            kept = {0, *cohorts[:COHORTS], route.plan.plan.cohort if route is not None else 0}
+            for counter in [each for each in family if each.cohort not in kept and not each.in_flight]:
+                self.counter(deployment, version, role).absorb(counter)
+                family.remove(counter)
+                del self.counters[deployment, version, role, counter.cohort, counter.slice]
+                gone.append(VersionCounter(deployment, version, role, counter.cohort, counter.slice))
+        return gone
+
     def ejected(self, now: float) -> tuple[str, ...]:
         return tuple(
             sorted({url for (_, url), endpoint in self.endpoints.items() if endpoint.ejection.until > now})
         )
 
 
+class Segments:
+    """The counters of one version by the value of a header."""
+
+    __slots__ = ("_by_value", "_key", "_runtime", "_segment")
+
+    def __init__(self, segment: Segment, key: tuple[str, str, str, int], runtime: Runtime) -> None:
+        self._segment = segment
+        self._key = key
+        self._runtime = runtime
+        self._by_value: dict[bytes, VersionCounter] = {}
+
+    def counter(self, head: RequestHead) -> VersionCounter:
+        """Where a request with this head is counted."""
+        value = head.index.get(self._segment.header.encode(), b"")
+        counter = self._by_value.get(value)
+        if counter is None:
+            name = value.decode("latin-1")[:SEGMENT_LENGTH] if value else "none"
+            if value and len(self._by_value) >= self._segment.values:
+                name = "other"
+            counter = self._runtime.counter(*self._key, f"{self._segment.name}={name}")
+            if len(self._by_value) < FOUND_LIMIT:
+                self._by_value[value] = counter
+        return counter
+
+
 class Version:
-    """One version of a deployment: where it is, what it may carry, where it is counted."""
+    """One version of a deployment: where it is, what it may carry, where it is counted.
 
-    __slots__ = (
-        "copy_endpoints",
-        "counter",
-        "endpoints",
-        "in_flight_limit",
-        "lines",
-        "name",
-        "shadow_counter",
-    )
+    Of `cohort` 0 it is for the requests that are no evidence.
+    """
 
-    def __init__(self, deployment: DeploymentPlan, spec: VersionSpec, runtime: Runtime) -> None:
+    __slots__ = ("cohort", "copy_endpoints", "copy_targets", "counter", "endpoints", "in_flight_limit", "lines",
+                 "label", "live_counters", "name", "segments", "shadow_counter",
+                 "shadow_counters")  # fmt: skip
+
+    def __init__(self, deployment: DeploymentPlan, spec: VersionSpec, cohort: int, runtime: Runtime) -> None:
         self.name = spec.name
+        self.cohort = cohort
+        self.label = spec.name.encode()
+        self.copy_targets: tuple[Version, ...] = ()
         self.in_flight_limit = spec.in_flight
         self.endpoints = [runtime.endpoint("live", url) for url in spec.urls]
         self.copy_endpoints = [runtime.endpoint("shadow", url) for url in spec.urls]
@@ -103,9 +160,14 @@ class Version:
             endpoint.connection_limit = -(-spec.connections // len(spec.urls))
         for endpoint in (*self.endpoints, *self.copy_endpoints):
             endpoint.connect_timeout = deployment.timeouts.connect
-        self.counter = runtime.counter(deployment.name, spec.name, "live")
-        self.shadow_counter = runtime.counter(deployment.name, spec.name, "shadow")
-        self.lines = b"x-router-version: %b\r\nx-request-id: " % spec.name.encode()
+        live, shadow = (deployment.name, spec.name, "live"), (deployment.name, spec.name, "shadow")
+        self.counter = runtime.counter(*live, cohort)
+        self.shadow_counter = runtime.counter(*shadow, cohort)
+        self.live_counters = runtime.family(*live)
+        self.shadow_counters = runtime.family(*shadow)
+        segment = deployment.segment if cohort else None
+        self.segments = Segments(segment, (*live, cohort), runtime) if segment is not None else None
+        self.lines = b"x-router-version: %b\r\nx-request-id: " % self.label
 
 
 def choose(endpoints: list[Endpoint], now: float, tried: Endpoint | None = None) -> Endpoint | None:
@@ -130,45 +192,45 @@ class Route:
     """One deployment, ready to execute."""
 
     __slots__ = ("_candidate", "_default", "_force_header", "_forced", "_key_kind", "_key_name", "_salt", "_share",
-                 "addresses", "copies", "copy_targets", "fallback", "hasty", "name",
-                 "plan", "retries", "timeouts", "versions")  # fmt: skip
+                 "addresses", "copies", "copied_to", "count_causes", "fallback", "hasty", "name",
+                 "plan", "retries", "timeouts")  # fmt: skip
 
     def __init__(self, plan: DeploymentPlan, runtime: Runtime) -> None:
         self.name = plan.name
         self.plan = plan
-        self.versions = {spec.name: Version(plan, spec, runtime) for spec in plan.versions}
         self.timeouts = timeouts = plan.timeouts
         self.hasty = min(timeouts.first_byte, timeouts.idle, timeouts.total) < HASTY
         self.retries = plan.retries
         rules = plan.plan
-        self._default = self.versions[rules.default]
-        self._candidate = self.versions[rules.candidate] if rules.candidate else self._default
+        drawn = self._versions(rules.cohort, runtime)
+        # What was not drawn is no evidence: requests that name their version, answers in place of another's.
+        others = self._versions(0, runtime) if rules.cohort else drawn
+        self._default = drawn[rules.default]
+        self._candidate = drawn[rules.candidate] if rules.candidate else self._default
         self._share = rules.share if rules.candidate else 0
         self._key_kind = rules.key.kind if rules.key else ""
         self._key_name = rules.key.name.encode() if rules.key else b""
         self._salt = rules.salt
         self._force_header = rules.force.header.encode() if rules.force else b""
         self._forced = (
-            {
-                value.encode("latin-1", "replace"): self.versions[name]
-                for value, name in rules.force.versions.items()
-            }
+            {value.encode("latin-1", "replace"): others[name] for value, name in rules.force.versions.items()}
             if rules.force
             else {}
         )
-        self.fallback = self.versions[rules.fallback] if rules.fallback else None
+        self.fallback = others[rules.fallback] if rules.fallback else None
+        self.count_causes = rules.count_causes
         self.copies = rules.copies
-        self.copy_targets = (
-            {
-                name: tuple(self.versions[target] for target in targets)
-                for name, targets in rules.copies.targets.items()
-            }
-            if rules.copies
-            else {}
-        )
+        self.copied_to = _copied_to(rules.copies)
         self.addresses = [
             (role, url) for spec in plan.versions for url in spec.urls for role in ("live", "shadow")
         ]
+
+    def _versions(self, cohort: int, runtime: Runtime) -> dict[str, Version]:
+        versions = {spec.name: Version(self.plan, spec, cohort, runtime) for spec in self.plan.versions}
+        copies = self.plan.plan.copies
+        for name, targets in copies.targets.items() if copies is not None else ():
+            versions[name].copy_targets = tuple(versions[target] for target in targets)
+        return versions
 
     def assign(self, head: RequestHead, client_ip: bytes) -> Version:
         """The version that answers this request."""
@@ -181,20 +243,25 @@ class Route:
             return self._default
         if share == SHARE_PARTS:
             return self._candidate
-        kind = self._key_kind
-        if kind == "header":
-            key = head.index.get(self._key_name)
-        elif kind == "client_ip":
-            key = client_ip
-        elif kind == "cookie":
-            key = _cookie(head.index.get(b"cookie", b""), self._key_name)
-        else:
-            key = None
+        key = self._key(head, client_ip) if self._key_kind else None
         if key is None:  # not sticky, or a request without its key: drawn anew each time
             drawn = random.random() * SHARE_PARTS < share
         else:
             drawn = bucket(self._salt, key) < share
         return self._candidate if drawn else self._default
+
+    def _key(self, head: RequestHead, client_ip: bytes) -> bytes | None:
+        kind = self._key_kind
+        if kind == "header":
+            return head.index.get(self._key_name)
+        if kind == "cookie":
+            return _cookie(head.index.get(b"cookie", b""), self._key_name)
+        return client_ip
+
+    def cause(self, head: RequestHead, client_ip: bytes, code: int) -> int:
+        """A hash of who met a failure and how: where one client fails again and again, it is the same."""
+        who = self._key(head, client_ip) if self._key_kind else None
+        return int.from_bytes(blake2b(b"%d\0%b" % (code, who or client_ip), digest_size=8).digest(), "big")
 
     def allows(self, version: Version, head: RequestHead) -> bool:
         """Whether these rules could send this request to this version: by itself, or because it names it."""
@@ -209,10 +276,14 @@ class Route:
 
     def copies_for(self, version: Version) -> tuple[Version, ...]:
         """Who gets a copy of a request that this version answers; drawn anew at each call."""
-        copies = self.copies
-        if copies is None or (copies.sample < SHARE_PARTS and random.random() * SHARE_PARTS >= copies.sample):
+        copies, targets = self.copies, version.copy_targets
+        if copies is None or not targets:
             return ()
-        return self.copy_targets.get(version.name, ())
+        if copies.sample < SHARE_PARTS and random.random() * SHARE_PARTS >= copies.sample:
+            return ()
+        if copies.noise and random.random() * SHARE_PARTS < copies.noise:
+            return (*targets, version)
+        return targets
 
 
 def _cookie(header: bytes, name: bytes) -> bytes | None:
@@ -221,6 +292,14 @@ def _cookie(header: bytes, name: bytes) -> bytes | None:
         if separator and key == name:
             return value
     return None
+
+
+def _copied_to(copies: Copies | None) -> frozenset[str]:
+    """The versions that may get copies."""
+    if copies is None:
+        return frozenset()
+    names = {name for targets in copies.targets.values() for name in targets}
+    return frozenset(names | copies.targets.keys() if copies.noise else names)
 
 
 class Routes:

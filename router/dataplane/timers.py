@@ -32,19 +32,22 @@ class Timed(Protocol):
 
 
 class Wheel:
-    """All deadlines of one event loop."""
+    """All deadlines of one event loop. `late` is how many seconds the loop was late at the last turn: how long work
+    that is ready waits for its own."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self._slots: dict[int, set[Timed]] = {}
         self._handle: asyncio.TimerHandle | None = None
+        self._due = 0.0
+        self.late = 0.0
 
     def watch(self, item: Timed) -> None:
         """Visits the item from now on, until it is forgotten."""
         now = monotonic()
         self._place(item, now)
         if self._handle is None:
-            self._handle = self._loop.call_later(GRANULARITY, self._turn)
+            self._schedule(now)
 
     def hasten(self, item: Timed) -> None:
         """The item's deadline was moved nearer and is to be met to GRANULARITY."""
@@ -71,8 +74,9 @@ class Wheel:
 
     def _turn(self) -> None:
         # Scheduled before the visits: one that fails must not stop the clock for all others.
-        self._handle = self._loop.call_later(GRANULARITY, self._turn)
         now = monotonic()
+        self.late = now - self._due
+        self._schedule(now)
         current = int(now / GRANULARITY)
         slots = self._slots
         for slot in sorted(slot for slot in slots if slot <= current):
@@ -86,5 +90,14 @@ class Wheel:
                     self._place(item, now)
             del slots[slot]
         if not slots:
+            self._stop()
+
+    def _schedule(self, now: float) -> None:
+        self._due = now + GRANULARITY
+        self._handle = self._loop.call_later(GRANULARITY, self._turn)
+
+    def _stop(self) -> None:
+        if self._handle is not None:
             self._handle.cancel()
             self._handle = None
+        self.late = 0.0

@@ -32,16 +32,27 @@ def edge(index: int) -> float:
     return exp((index - _OFFSET) / _SCALE)
 
 
+MAX_CAUSES = 10_000
+"""Causes of failure told apart for one series; more of them are not counted."""
+
+
 class VersionCounter:
-    """Counts for one (deployment, version, role) in one worker."""
+    """Counts for one (deployment, version, role, cohort, slice) in one worker; see `channel.SeriesTally`."""
 
-    __slots__ = ("_duration", "_duration_sum", "_first_byte", "_first_byte_sum", "_requests", "_told", "codes",
-                 "deployment", "in_flight", "role", "version")  # fmt: skip
+    __slots__ = ("_causes", "_duration", "_duration_sum", "_first_byte", "_first_byte_sum", "_new_causes",
+                 "_requests", "_told", "broken", "codes", "cohort", "deployment", "fallbacks", "in_flight", "role",
+                 "slice", "version")  # fmt: skip
 
-    def __init__(self, deployment: str, version: str, role: str) -> None:
+    def __init__(self, deployment: str, version: str, role: str, cohort: int = 0, slice: str = "") -> None:
         self.deployment = deployment
         self.version = version
         self.role = role
+        self.cohort = cohort
+        self.slice = slice
+        self.fallbacks = 0
+        self.broken = 0
+        self._causes: set[int] = set()
+        self._new_causes: list[int] = []
         self.codes: dict[int, int] = {}
         self.in_flight = 0
         self._requests = 0
@@ -55,8 +66,19 @@ class VersionCounter:
         self.in_flight += 1
 
     def abandon(self) -> None:
-        """A started request is counted elsewhere from here on: another version answers it."""
+        """A started request is counted elsewhere from here on, and says nothing of this version."""
         self.in_flight -= 1
+
+    def fall_back(self) -> None:
+        """A started request was not answered: another version does it."""
+        self.in_flight -= 1
+        self.fallbacks += 1
+
+    def blame(self, cause: int) -> None:
+        """A failure has this cause: a hash of who met it, and how."""
+        if cause not in self._causes and len(self._causes) < MAX_CAUSES:
+            self._causes.add(cause)
+            self._new_causes.append(cause)
 
     def finish(self, code: int, duration: float, first_byte: float) -> None:
         """One request is over: its status, seconds to the last byte, and to the first (negative: none)."""
@@ -81,16 +103,29 @@ class VersionCounter:
                 self._first_byte[bucket] = 1
             self._first_byte_sum += first_byte
 
+    def absorb(self, other: "VersionCounter") -> None:
+        """Adds all counts of another one, which nobody counts with any more."""
+        _add(self.codes, other.codes)
+        _add(self._duration, other._duration)
+        _add(self._first_byte, other._first_byte)
+        self._requests += other._requests
+        self._duration_sum += other._duration_sum
+        self._first_byte_sum += other._first_byte_sum
+        self.fallbacks += other.fallbacks
+        self.broken += other.broken
+
     def touch(self) -> None:
         """Lets the next `tally` tell the counts even if they have not changed."""
         self._told = (-1, -1)
+        self._new_causes = list(self._causes)
 
     def tally(self) -> SeriesTally | None:
         """The counts in full, or None when nothing changed since the last call."""
-        now = (self._requests, self.in_flight)
+        now = (self._requests + self.fallbacks, self.in_flight)
         if now == self._told:
             return None
         self._told = now
+        causes, self._new_causes = tuple(self._new_causes), []
         return SeriesTally(
             self.deployment,
             self.version,
@@ -99,7 +134,17 @@ class VersionCounter:
             Histogram(dict(self._duration), self._duration_sum),
             Histogram(dict(self._first_byte), self._first_byte_sum),
             self.in_flight,
+            self.cohort,
+            self.slice,
+            self.fallbacks,
+            self.broken,
+            causes,
         )
+
+
+def _add(counts: dict[int, int], more: dict[int, int]) -> None:
+    for key, count in more.items():
+        counts[key] = counts.get(key, 0) + count
 
 
 class EventCounter:
@@ -117,8 +162,7 @@ class EventCounter:
 def merge(one: Histogram, other: Histogram) -> Histogram:
     """Both together; exact, in any order."""
     counts = dict(one.counts)
-    for index, count in other.counts.items():
-        counts[index] = counts.get(index, 0) + count
+    _add(counts, other.counts)
     return Histogram(counts, one.sum + other.sum)
 
 

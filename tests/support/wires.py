@@ -4,10 +4,10 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any, cast
 
+from router.dataplane.copies import Copy
 from router.dataplane.downstream import Downstream
 from router.dataplane.engine import Engine
 from router.dataplane.exchange import Exchange
-from router.dataplane.mirror import Copy
 from router.dataplane.pool import Endpoint
 from router.dataplane.upstream import Upstream
 from router.patterns.plan import DeploymentPlan, Snapshot

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from router.channel import Capture, Frame, Link, Taken
 from router.dataplane import capture
-from router.dataplane.capture import Outcome, RecorderLink, Tap, message
+from router.dataplane.capture import Outcome, RecorderLink, Tap, Tapped, message
 from router.http1.head import ResponseHead
 from router.telemetry.counters import EventCounter
 from tests.support.captures import primary
@@ -20,7 +20,7 @@ from tests.support.workers import until
 
 @given(st.lists(st.binary(min_size=1, max_size=20)), st.integers(0, 50))
 def test_a_tap_keeps_the_beginning_and_counts_all(pieces: list[bytes], limit: int) -> None:
-    tap = Tap(limit)
+    tap = Tap(limit, Tapped())
     for piece in pieces:
         tap.add(piece)
     whole = b"".join(pieces)
@@ -28,7 +28,7 @@ def test_a_tap_keeps_the_beginning_and_counts_all(pieces: list[bytes], limit: in
 
 
 def test_a_message_says_when_it_is_not_all() -> None:
-    tap = Tap(10)
+    tap = Tap(10, Tapped())
     tap.add(b"12345")
     fields = [(b"x-a", b"X-A", b"1", b"X-A: 1\r\n")]
     assert message(fields, tap, complete=True).truncated is False
@@ -39,10 +39,10 @@ def test_a_message_says_when_it_is_not_all() -> None:
 
 
 def test_an_outcome_without_an_answer_has_no_status() -> None:
-    none = Outcome("http://u", None, 1.5, -1.0, False, "timeout").captured("v2", Tap(5))
+    none = Outcome("http://u", None, 1.5, -1.0, False, "timeout").captured("v2", Tap(5, Tapped()))
     assert (none.status, none.error, none.latency_ms, none.first_byte_ms) == (0, "timeout", 1500.0, -1000.0)
     head = ResponseHead(200, b"OK", True, [], {})
-    whole = Outcome("http://u", head, 0.5, 0.25, True, "").captured("v2", Tap(5))
+    whole = Outcome("http://u", head, 0.5, 0.25, True, "").captured("v2", Tap(5, Tapped()))
     assert (whole.status, whole.first_byte_ms, whole.message.truncated) == (200, 250.0, False)
 
 

@@ -6,8 +6,9 @@ from collections.abc import Callable
 import msgspec
 import pytest
 
+from router.channel import SeriesTally
 from router.dataplane.exchange import REPLAY_LIMIT
-from router.patterns.plan import DeploymentPlan, Force, Plan, Timeouts, VersionSpec
+from router.patterns.plan import DeploymentPlan, Force, Plan, Segment, Timeouts, VersionSpec
 from tests.support.wires import DataPlane, Wire, leftovers, settle
 from tests.support.workers import deployment
 
@@ -333,3 +334,86 @@ async def test_the_time_in_all_bounds_every_deadline() -> None:
     assert talk.upstream().protocol.deadline <= talk.plane.engine.time + 1.0
     await talk.answer(OK[:-1])
     assert talk.upstream().protocol.deadline <= talk.plane.engine.time + 1.0
+
+
+def told(talk: Talk, version: str) -> dict[tuple[int, str], SeriesTally]:
+    """What the worker tells of a version's live answers, by cohort and slice."""
+    tally = talk.plane.engine.tally()
+    assert tally is not None
+    return {
+        (row.cohort, row.slice): row
+        for row in tally.series
+        if (row.deployment, row.version, row.role) == ("d", version, "live")
+    }
+
+
+async def test_an_answer_in_place_of_another_is_no_evidence_for_who_gave_it() -> None:
+    talk = Talk(msgspec.structs.replace(FALLBACK, cohort=5, count_causes=True))
+    await talk.ask()
+    await talk.answer(b"HTTP/1.1 503 S\r\ncontent-length: 0\r\n\r\n")
+    await talk.answer(OK)
+    candidate, stable = told(talk, "v2"), told_again(talk, "v1")
+    assert (candidate[5, ""].fallbacks, candidate[5, ""].codes) == (1, {})
+    assert len(candidate[5, ""].causes) == 1
+    assert (stable[0, ""].codes, stable[5, ""].codes) == ({200: 1}, {})
+    assert talk.at_rest()
+
+
+def told_again(talk: Talk, version: str) -> dict[tuple[int, str], SeriesTally]:
+    talk.plane.engine.retell()
+    return told(talk, version)
+
+
+@pytest.mark.parametrize(
+    ("answer", "lose", "codes", "broken", "causes"),
+    [
+        (OK, False, {200: 1}, 0, 0),
+        (b"HTTP/1.1 404 N\r\ncontent-length: 0\r\n\r\n", False, {404: 1}, 0, 0),
+        (b"HTTP/1.1 500 E\r\ncontent-length: 0\r\n\r\n", False, {500: 1}, 0, 1),
+        (b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nhalf", True, {200: 1}, 1, 1),
+        (b"", True, {502: 1}, 0, 1),
+    ],
+)
+async def test_what_counts_as_a_failure_of_the_version(
+    answer: bytes, lose: bool, codes: dict[int, int], broken: int, causes: int
+) -> None:
+    talk = Talk(msgspec.structs.replace(CANDIDATE, cohort=2, count_causes=True))
+    await talk.ask()
+    if answer:
+        await talk.answer(answer)
+    if lose:
+        talk.upstream().lose()
+    row = told(talk, "v2")[2, ""]
+    assert (row.codes, row.broken, len(row.causes)) == (codes, broken, causes)
+
+
+async def test_a_client_that_sends_nonsense_is_no_failure_of_the_version() -> None:
+    talk = Talk(msgspec.structs.replace(CANDIDATE, cohort=2, count_causes=True))
+    await talk.ask(b"POST /x HTTP/1.1\r\nhost: h\r\ntransfer-encoding: chunked\r\n\r\n3\r\nabc\r\n")
+    await talk.answer(b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nhalf")
+    await talk.ask(b"nonsense\r\n")
+    row = told(talk, "v2")[2, ""]
+    assert (row.codes, row.broken, row.causes) == ({200: 1}, 0, ())
+
+
+async def test_requests_are_counted_by_segment_where_that_is_asked_for() -> None:
+    talk = Talk(msgspec.structs.replace(CANDIDATE, cohort=2), segment=Segment("region", "x-region"))
+    for _ in range(2):
+        await talk.ask(b"GET /x HTTP/1.1\r\nhost: h\r\nx-region: eu\r\n\r\n")
+        await talk.answer(OK)
+    await talk.ask()
+    await talk.answer(OK)
+    rows = told(talk, "v2")
+    assert (rows[2, "region=eu"].codes, rows[2, "region=none"].codes) == ({200: 2}, {200: 1})
+    assert talk.at_rest()
+
+
+async def test_a_limit_holds_over_all_cohorts_of_a_version() -> None:
+    versions = (VersionSpec("v1", (V1,)), VersionSpec("v2", (V2,), in_flight=1))
+    talk = Talk(msgspec.structs.replace(CANDIDATE, cohort=1), versions=versions)
+    await talk.ask()
+    talk.plane.publish(both(msgspec.structs.replace(CANDIDATE, cohort=2), versions=versions))
+    other, wire = talk.plane.client()
+    other.data_received(GET)
+    await settle()
+    assert b" 503 " in wire.sent

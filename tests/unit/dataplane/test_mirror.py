@@ -1,58 +1,9 @@
-"""Copies: sent once, within their budget, counted whatever becomes of them, and never in the way."""
+"""Copies: which leave, what of the request they get, how they are bounded; and the two halves of a pair."""
 
-from typing import cast
-
-import pytest
-
-from router.channel import Capture
-from router.dataplane.capture import RecorderLink
+from router.dataplane.mirror import LATE
 from router.patterns.plan import Copies, Plan
-from tests.support.wires import DataPlane, Wire, leftovers, settle
-from tests.support.workers import deployment
-
-V1, V2 = "http://192.0.2.1:1", "http://192.0.2.2:2"
-GET = b"GET /x HTTP/1.1\r\nhost: h\r\n\r\n"
-OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
-
-
-class Recorder:
-    def __init__(self) -> None:
-        self.captures: list[Capture] = []
-
-    def send(self, capture: Capture) -> None:
-        self.captures.append(capture)
-
-
-class Mirrored:
-    """One client of a deployment whose requests are all copied to v2."""
-
-    def __init__(self, plan: Plan | None = None, *, max_in_flight: int = 8) -> None:
-        self.copies = Copies(10_000, {"v1": ("v2",), "v2": ("v1",)}, 5.0, max_in_flight, 100)
-        self.plane = DataPlane(deployment({"v1": V1, "v2": V2}, plan or Plan("v1", copies=self.copies)))
-        self.recorder = Recorder()
-        self.plane.engine.recorder = cast(RecorderLink, self.recorder)
-        self.client, self.wire = self.plane.client()
-
-    async def ask(self, data: bytes = GET) -> None:
-        self.client.data_received(data)
-        await settle()
-
-    def sent_to(self, role: str) -> list[Wire]:
-        shadow = role == "shadow"
-        return [
-            wire for wire in self.plane.wires if wire.sent and (b"x-router-shadow" in wire.sent) is shadow
-        ]
-
-    async def answer(self, role: str, data: bytes = OK) -> None:
-        self.sent_to(role)[-1].protocol.data_received(data)
-        await settle()
-
-    @property
-    def halves(self) -> list[tuple[str, str, int, str]]:
-        return [
-            (each.role, each.answer.version, each.answer.status, each.answer.error)
-            for each in self.recorder.captures
-        ]
+from tests.support.mirrored import OK, V1, V2, Mirrored
+from tests.support.wires import leftovers
 
 
 async def test_both_halves_have_one_key() -> None:
@@ -63,56 +14,6 @@ async def test_both_halves_have_one_key() -> None:
     assert mirrored.halves == [("primary", "v1", 200, ""), ("shadow", "v2", 200, "")]
     one, other = mirrored.recorder.captures
     assert one.exchange == other.exchange
-    assert leftovers(mirrored.plane.engine) == []
-
-
-@pytest.mark.parametrize(
-    ("answer", "error"),
-    [
-        (b"nonsense\r\n\r\n", "bad_upstream_answer"),
-        (b"HTTP/1.1 101 S\r\nconnection: upgrade\r\nupgrade: x\r\n\r\n", "bad_upstream_answer"),
-        (b"", "upstream_reset"),
-        (None, "timeout"),
-    ],
-)
-async def test_a_copy_that_fails_is_recorded_and_counted_once(answer: bytes | None, error: str) -> None:
-    mirrored = Mirrored()
-    await mirrored.ask()
-    await mirrored.answer("live")
-    shadow = mirrored.sent_to("shadow")[0]
-    if answer:
-        await mirrored.answer("shadow", answer)
-    elif answer is None:
-        shadow.protocol.on_deadline(shadow.protocol.deadline)
-    shadow.lose()
-    assert [half[3] for half in mirrored.halves] == ["", error]
-    assert sum(mirrored.plane.codes("v2", "shadow").values()) == 1
-    assert mirrored.wire.sent.endswith(b"ok")
-    assert leftovers(mirrored.plane.engine) == []
-
-
-async def test_a_copy_that_gets_no_connection_in_time_is_withdrawn() -> None:
-    mirrored = Mirrored()
-    await mirrored.ask()
-    await mirrored.answer("live")
-    mirrored.plane.loop.stall = True
-    await mirrored.ask()
-    endpoint = mirrored.plane.endpoint(V2, "shadow")
-    assert len(endpoint._waiters) == 1
-    copy = endpoint._waiters[0]
-    copy.on_deadline(mirrored.plane.engine.time)  # type: ignore[attr-defined]
-    assert len(endpoint._waiters) == 0
-    assert mirrored.halves[-1] == ("shadow", "v2", 0, "timeout")
-
-
-async def test_copies_that_waited_are_withdrawn_by_a_new_plan() -> None:
-    mirrored = Mirrored()
-    mirrored.client.data_received(GET)
-    mirrored.plane.publish(deployment({"v1": V1, "v2": V2}, Plan("v1")))
-    await settle()
-    await mirrored.answer("live")
-    assert mirrored.sent_to("shadow") == []
-    assert ("shadow", "v2", 0, "withdrawn") in mirrored.halves
     assert leftovers(mirrored.plane.engine) == []
 
 
@@ -137,8 +38,107 @@ async def test_a_request_that_was_refused_at_once_is_not_copied() -> None:
     assert mirrored.halves == []
 
 
-async def test_a_chunked_request_is_copied_as_one_chunk() -> None:
+STREAMED = b"POST /x HTTP/1.1\r\nhost: h\r\ntransfer-encoding: chunked\r\n\r\n3\r\nabc\r\n"
+SIZED = b"POST /x HTTP/1.1\r\nhost: h\r\ncontent-length: 5\r\n\r\nabc"
+
+
+async def test_a_copy_gets_the_body_as_it_streams() -> None:
     mirrored = Mirrored()
-    await mirrored.ask(b"POST /x HTTP/1.1\r\nhost: h\r\ntransfer-encoding: chunked\r\n\r\n3\r\nabc\r\n")
+    await mirrored.ask(STREAMED)
+    shadow = mirrored.sent_to("shadow")[0]
+    assert shadow.sent.endswith(b"\r\n\r\n3\r\nabc\r\n"), "it left before the request was whole"
     await mirrored.ask(b"2\r\nde\r\n0\r\n\r\n")
-    assert mirrored.sent_to("shadow")[0].sent.endswith(b"\r\n\r\n5\r\nabcde\r\n0\r\n\r\n")
+    assert shadow.sent.endswith(b"3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n")
+    await mirrored.answer("shadow")
+    await mirrored.answer("live")
+    assert mirrored.halves == [("shadow", "v2", 200, ""), ("primary", "v1", 200, "")]
+    request = mirrored.recorder.captures[1].request
+    assert request is not None
+    assert (request.message.body, request.message.truncated) == (b"abcde", False)
+    assert len(mirrored.plane.endpoint(V2, "shadow")._idle) == 1, "the connection is good for another copy"
+
+
+async def test_a_body_that_outgrows_the_limit_ends_its_copy_and_the_pair_says_so() -> None:
+    mirrored = Mirrored()
+    await mirrored.ask(STREAMED)
+    await mirrored.ask(b"65\r\n" + b"x" * 101 + b"\r\n0\r\n\r\n")
+    await mirrored.answer("live")
+    assert mirrored.sent_to("shadow")[0].aborted
+    assert mirrored.halves == [("shadow", "v2", 0, "body_too_large"), ("primary", "v1", 200, "")]
+    assert leftovers(mirrored.plane.engine) == []
+
+
+async def test_a_copy_of_a_request_whose_client_leaves_in_the_middle_ends_too() -> None:
+    mirrored = Mirrored()
+    await mirrored.ask(SIZED)
+    mirrored.wire.lose()
+    assert [half[3] for half in mirrored.halves] == ["client_gone", "client_gone"]
+    assert mirrored.sent_to("shadow")[0].aborted
+    assert leftovers(mirrored.plane.engine) == []
+
+
+async def test_a_copy_of_a_whole_request_goes_on_when_the_client_leaves() -> None:
+    mirrored = Mirrored()
+    await mirrored.ask()
+    mirrored.wire.lose()
+    await mirrored.answer("shadow")
+    assert mirrored.halves == [("primary", "v1", 0, "client_gone"), ("shadow", "v2", 200, "")]
+
+
+async def test_what_the_taps_keep_is_bounded_for_the_worker_and_given_back() -> None:
+    mirrored = Mirrored()
+    tapped = mirrored.plane.engine.tapped
+    tapped.left = left = 8
+    await mirrored.ask(SIZED + b"de")
+    await mirrored.answer("live", b"HTTP/1.1 200 OK\r\ncontent-length: 6\r\n\r\nanswer")
+    await mirrored.answer("shadow", b"HTTP/1.1 200 OK\r\ncontent-length: 6\r\n\r\nanswer")
+    primary, shadow = (capture.answer.message for capture in mirrored.recorder.captures)
+    assert (primary.body, primary.truncated) == (b"ans", True)
+    assert (shadow.body, shadow.size, shadow.truncated) == (b"answer", 6, False)
+    assert mirrored.wire.sent.endswith(b"answer")
+    assert tapped.left == left
+    await mirrored.ask(b"POST /x HTTP/1.1\r\nhost: h\r\ncontent-length: 9\r\n\r\n123456789")
+    counts = mirrored.plane.engine.events.counts
+    assert counts[("router_copies_dropped_total", "d", "v2", "body_too_large")] == 1
+    await mirrored.answer("live")
+    assert tapped.left == left
+
+
+async def test_no_copy_leaves_while_live_work_waits() -> None:
+    mirrored = Mirrored()
+    mirrored.plane.engine.wheel.late = 2 * LATE
+    await mirrored.ask()
+    await mirrored.answer("live")
+    assert mirrored.sent_to("shadow") == []
+    assert mirrored.plane.engine.events.counts[("router_copies_dropped_total", "d", "v2", "live_busy")] == 1
+    assert mirrored.halves == []
+
+
+async def test_the_version_itself_gets_a_copy_for_the_noise() -> None:
+    copies = Copies(10_000, {"v1": ("v2",)}, 5.0, 8, 100, noise=10_000)
+    mirrored = Mirrored(Plan("v1", copies=copies, cohort=7))
+    await mirrored.ask()
+    await mirrored.answer("live")
+    labels = {wire.sent.partition(b"x-router-shadow: ")[2][:2] for wire in mirrored.sent_to("shadow")}
+    assert labels == {b"v1", b"v2"}
+    for wire in mirrored.sent_to("shadow"):
+        wire.protocol.data_received(OK)
+    assert mirrored.recorder.captures[0].copies == ("v2", "v1")
+    assert {capture.cohort for capture in mirrored.recorder.captures} == {7}
+    assert sorted(half[:2] for half in mirrored.halves) == [
+        ("primary", "v1"),
+        ("shadow", "v1"),
+        ("shadow", "v2"),
+    ]
+
+
+async def test_a_candidate_that_fails_at_once_still_makes_a_pair() -> None:
+    copies = Copies(10_000, {"v2": ("v1",), "v1": ("v2",)}, 5.0, 8, 100)
+    mirrored = Mirrored(Plan("v1", "v2", 10_000, fallback="v1", copies=copies))
+    mirrored.plane.endpoint(V2).down = True
+    await mirrored.ask()
+    await mirrored.answer("shadow")
+    await mirrored.answer("live")
+    assert mirrored.halves == [("primary", "v2", 0, "no_endpoint"), ("shadow", "v1", 200, "")]
+    assert mirrored.wire.sent.endswith(b"ok")
+    assert leftovers(mirrored.plane.engine) == []

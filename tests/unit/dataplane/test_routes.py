@@ -5,10 +5,20 @@ from collections.abc import Callable
 import msgspec
 import pytest
 
-from router.dataplane.routes import FOUND_LENGTH, FOUND_LIMIT, Route, Routes, choose
+from router.dataplane.routes import COHORTS, FOUND_LENGTH, FOUND_LIMIT, Route, Routes, choose
 from router.http1.head import RequestHead
 from router.patterns.assignment import bucket, salt_of
-from router.patterns.plan import Copies, DeploymentPlan, Force, Key, Match, Plan, Snapshot, VersionSpec
+from router.patterns.plan import (
+    Copies,
+    DeploymentPlan,
+    Force,
+    Key,
+    Match,
+    Plan,
+    Segment,
+    Snapshot,
+    VersionSpec,
+)
 from tests.support.wires import DataPlane, settle
 from tests.support.workers import deployment
 
@@ -78,7 +88,7 @@ async def test_force_overrules_every_share() -> None:
 async def test_what_new_rules_still_allow() -> None:
     force = Force("x-version", {"next": "v2"})
     rolled_back = route(Plan("v1", "v2", 0, force=force))
-    v1, v2 = rolled_back.versions.values()
+    v1, v2 = rolled_back._default, rolled_back._candidate
     assert rolled_back.allows(v1, head())
     assert not rolled_back.allows(v2, head())
     assert not rolled_back.allows(v2, head(x_version=b"other"))
@@ -91,13 +101,80 @@ async def test_what_new_rules_still_allow() -> None:
 async def test_copies_go_to_the_other_side_of_a_sample() -> None:
     targets: dict[str, tuple[str, ...]] = {"v1": ("v2",), "v2": ("v1",)}
     whole = route(Plan("v1", "v2", copies=Copies(10_000, targets, 1.0, 1, 1)))
-    v1, v2 = whole.versions.values()
+    v1, v2 = whole._default, whole._candidate
     assert (whole.copies_for(v1), whole.copies_for(v2)) == ((v2,), (v1,))
+    assert whole.copied_to == {"v1", "v2"}
     part = route(Plan("v1", "v2", copies=Copies(3000, targets, 1.0, 1, 1)))
-    copied = sum(1 for _ in range(4000) if part.copies_for(v1))
+    copied = sum(1 for _ in range(4000) if part.copies_for(part._default))
     assert 1000 < copied < 1400
-    assert route(Plan("v1", "v2", copies=Copies(0, targets, 1.0, 1, 1))).copies_for(v1) == ()
+    none = route(Plan("v1", "v2", copies=Copies(0, targets, 1.0, 1, 1)))
+    assert none.copies_for(none._default) == ()
     assert route(Plan("v1")).copies_for(v1) == ()
+
+
+async def test_a_part_of_the_copied_requests_goes_to_the_version_itself_as_well() -> None:
+    ready = route(Plan("v1", copies=Copies(10_000, {"v1": ("v2",)}, 1.0, 1, 1, noise=3000)))
+    targets = [tuple(version.name for version in ready.copies_for(ready._default)) for _ in range(4000)]
+    assert set(targets) == {("v2",), ("v2", "v1")}
+    assert 1000 < targets.count(("v2", "v1")) < 1400
+    assert ready.copied_to == {"v1", "v2"}
+
+
+async def test_what_was_drawn_is_counted_under_its_cohort_and_nothing_else_is() -> None:
+    force = Force("x-version", {"v2": "v2"})
+    copies = Copies(10_000, {"v1": ("v2",), "v2": ("v1",)}, 1.0, 1, 1)
+    ready = route(Plan("v1", "v2", 5000, force=force, fallback="v1", copies=copies, cohort=3))
+    drawn = {ready.assign(head(), b"") for _ in range(100)}
+    assert {(version.name, version.counter.cohort) for version in drawn} == {("v1", 3), ("v2", 3)}
+    assert {target.shadow_counter.cohort for version in drawn for target in ready.copies_for(version)} == {3}
+    forced = ready.assign(head(x_version=b"v2"), b"")
+    assert (forced.counter.cohort, ready.copies_for(forced)[0].shadow_counter.cohort) == (0, 0)
+    assert ready.fallback is not None
+    assert ready.fallback.counter.cohort == 0
+
+
+async def test_a_cause_is_the_same_for_one_client_and_one_kind_of_failure() -> None:
+    by_user = route(Plan("v1", "v2", 5000, Key("header", "x-user"), count_causes=True))
+    ann, bob = head(x_user=b"ann"), head(x_user=b"bob")
+    assert by_user.cause(ann, b"1", 502) == by_user.cause(ann, b"2", 502)
+    others = {
+        by_user.cause(request, ip, code)
+        for request, ip, code in ((ann, b"1", 502), (ann, b"1", 504), (bob, b"1", 502), (head(), b"1", 502))
+    }
+    assert len(others) == 4
+    anyone = route(Plan("v1", "v2", 5000, count_causes=True))
+    assert anyone.cause(ann, b"1", 502) == anyone.cause(bob, b"1", 502) != anyone.cause(ann, b"2", 502)
+
+
+async def test_segments_are_counted_by_value_within_a_bound() -> None:
+    plan = msgspec.structs.replace(
+        deployment(URLS, Plan("v1", cohort=1)), segment=Segment("region", "x-region", 2)
+    )
+    version = DataPlane(plan).engine.routes.by_name["d"]._default
+    assert version.segments is not None
+    values = (b"eu", b"us", b"eu", b"asia", b"", b"x" * 100_000)
+    slices = [version.segments.counter(head(x_region=value)).slice for value in values]
+    assert slices == ["region=eu", "region=us", "region=eu", "region=other", "region=none", "region=other"]
+
+
+async def test_old_cohorts_are_counted_as_one_and_told_to_be_gone() -> None:
+    plane = DataPlane()
+    engine = plane.engine
+    rows: dict[int, dict[int, int]] = {}
+    for cohort in range(1, COHORTS + 4):
+        plane.publish(deployment(URLS, Plan("v1", "v2", 10_000, cohort=cohort)))
+        counter = engine.routes.by_name["d"]._candidate.counter
+        counter.start()
+        if cohort != 2:
+            counter.finish(200, 0.1, 0.1)
+        told = engine.tally()
+        assert told is not None
+        rows |= {row.cohort: row.codes for row in told.series if row.version == "v2" and row.role == "live"}
+    cohorts = [counter.cohort for counter in engine.runtime.family("d", "v2", "live")]
+    assert sorted(cohorts) == [0, 2, 4, 5, 6, 7], "one with a request in flight stays"
+    total = sum(sum(counter.codes.values()) for counter in engine.runtime.family("d", "v2", "live"))
+    assert total == COHORTS + 2
+    assert (rows[1], rows[2], rows[3], rows[0]) == ({}, {}, {}, {200: 2})
 
 
 async def test_a_choice_prefers_what_is_up_not_ejected_and_less_busy() -> None:
@@ -129,7 +206,7 @@ async def test_what_did_not_change_is_carried_over() -> None:
     assert after.by_name["a"] is before.by_name["a"]
     assert after.by_name["b"] is not before.by_name["b"]
     assert after._table is before._table
-    assert after.by_name["b"].versions["v1"].counter is before.by_name["b"].versions["v1"].counter
+    assert after.by_name["b"]._default.counter is before.by_name["b"]._default.counter
     plane.publish(plan_for("a", "/other"))
     assert plane.engine.routes._table is not after._table
     assert plane.engine.routes.find(head(b"/a")) is None
@@ -194,7 +271,7 @@ async def test_what_is_down_stays_down_for_endpoints_that_come_later() -> None:
 async def test_a_limit_of_connections_is_shared_by_the_endpoints_of_a_version() -> None:
     spec = VersionSpec("v1", ("http://192.0.2.1:1", "http://192.0.2.2:2", "http://192.0.2.3:3"), 7, 0)
     plan = DeploymentPlan("d", Match(path="/**"), (spec,), Plan("v1"))
-    version = DataPlane(plan).engine.routes.by_name["d"].versions["v1"]
+    version = DataPlane(plan).engine.routes.by_name["d"]._default
     assert [endpoint.connection_limit for endpoint in version.endpoints] == [3, 3, 3]
     assert [endpoint.connection_limit for endpoint in version.copy_endpoints] == [0, 0, 0]
 

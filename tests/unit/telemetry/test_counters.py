@@ -56,6 +56,42 @@ def test_a_version_counter_tells_what_changed_and_in_full() -> None:
     assert first.codes == {200: 1}, "what was told does not change afterwards"
 
 
+def test_what_failed_is_told_apart_and_each_cause_once() -> None:
+    counter = VersionCounter("d", "v2", "live", 4, "region=eu")
+    for cause in (7, 7, 8):
+        counter.start()
+        counter.blame(cause)
+        counter.fall_back()
+    told = counter.tally()
+    assert told is not None
+    assert (told.cohort, told.slice, told.fallbacks, told.in_flight) == (4, "region=eu", 3, 0)
+    assert told.causes == (7, 8)
+    counter.start()
+    counter.blame(8)
+    counter.blame(9)
+    again = counter.tally()
+    assert again is not None
+    assert again.causes == (9,)
+    counter.touch()
+    all_again = counter.tally()
+    assert all_again is not None
+    assert set(all_again.causes) == {7, 8, 9}
+
+
+def test_a_counter_absorbs_another() -> None:
+    one, other = VersionCounter("d", "v", "live"), VersionCounter("d", "v", "live", 1)
+    for counter, code, seconds in ((one, 200, 0.1), (other, 200, 0.1), (other, 500, 2.0)):
+        counter.start()
+        counter.finish(code, seconds, seconds)
+    other.fallbacks, other.broken = 2, 1
+    one.absorb(other)
+    told = one.tally()
+    assert told is not None
+    assert (told.codes, told.fallbacks, told.broken) == ({200: 2, 500: 1}, 2, 1)
+    assert told.duration == Histogram({bucket_of(0.1): 2, bucket_of(2.0): 1}, pytest.approx(2.2))
+    assert sum(told.first_byte.counts.values()) == 3
+
+
 HISTOGRAMS = st.builds(
     Histogram, st.dictionaries(st.integers(0, 40), st.integers(1, 9)), st.integers(0, 99).map(float)
 )

@@ -1,0 +1,191 @@
+"""One copy of a request on its way to a version whose answer is only recorded.
+
+It has connections of its own and a time by which it is over; it is sent once and never again, and nothing it does
+reaches the exchange it was copied from.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from router.dataplane.capture import Outcome, Tap
+from router.dataplane.faults import Fault
+from router.dataplane.routes import Version, choose
+from router.dataplane.timers import NEVER
+from router.http1.framing import Malformed
+from router.http1.head import RequestHead, ResponseHead, compose_request
+
+if TYPE_CHECKING:
+    from router.dataplane.engine import Engine
+    from router.dataplane.mirror import Pairing
+    from router.dataplane.pool import Endpoint
+    from router.dataplane.upstream import Upstream
+
+NO_ANSWER = 599
+"""Counted as the status of a copy that was given up before it could be answered."""
+
+
+class Copy:
+    """See the module. The request comes as its head, then the body piece by piece as it goes over the wire."""
+
+    __slots__ = ("_answer", "_complete", "_endpoint", "_engine", "_first_byte", "_head", "_over", "_pairing",
+                 "_pieces", "_request_whole", "_started", "_tap", "_upstream", "_version", "deadline",
+                 "slot")  # fmt: skip
+
+    def __init__(self, engine: Engine, pairing: Pairing, version: Version, tap: Tap) -> None:
+        self._engine = engine
+        self._pairing = pairing
+        self._version = version
+        self._tap = tap
+        self._pieces: list[bytes] = []
+        self._head: RequestHead | None = None
+        self._answer: ResponseHead | None = None
+        self._request_whole = self._complete = self._over = False
+        self._endpoint: Endpoint | None = None
+        self._upstream: Upstream | None = None
+        self._started = engine.time
+        self._first_byte = -1.0
+        self.deadline = NEVER
+        self.slot = -1
+
+    # what the mirrored exchange says
+
+    def start(self, head: RequestHead, rest: bytes, timeout: float, *, whole: bool) -> None:
+        """Sends the copy: `head`, then the router's own fields and what there is of the body; over within `timeout`
+        seconds."""
+        engine = self._engine
+        self._head = head
+        self._request_whole = whole
+        self._pieces.append(rest)
+        self.deadline = self._started + timeout
+        self._version.shadow_counter.start()
+        self._endpoint = endpoint = choose(self._version.copy_endpoints, self._started)
+        if endpoint is None:
+            self._finish(Fault.NO_ENDPOINT.status, Fault.NO_ENDPOINT.code)
+            return
+        upstream = endpoint.take(self._started)
+        if upstream is not None:
+            self._send(upstream)
+        else:
+            engine.wheel.watch(self)
+            endpoint.wait(self)
+
+    def body(self, data: bytes) -> None:
+        """More of the request's body."""
+        if self._upstream is not None:
+            self._upstream.write(data)
+        elif not self._over:
+            self._pieces.append(data)
+
+    def end(self) -> None:
+        """The request's body is whole."""
+        self._request_whole = True
+
+    def give_up(self, error: str) -> None:
+        """The request can't be sent to its end; the pair says why."""
+        if not self._over:
+            self._engine.wheel.forget(self)
+            self._leave()
+            self._finish(NO_ANSWER, error)
+
+    def _send(self, upstream: Upstream) -> None:
+        self._upstream = upstream
+        head, endpoint = self._head, upstream.endpoint
+        assert head is not None
+        pieces = compose_request(head, endpoint.base, endpoint.host_lines)
+        pieces += self._pieces
+        self._pieces = []
+        upstream.lease(self, to_head=head.method == b"HEAD", request=b"".join(pieces))
+        upstream.deadline = self.deadline
+        self._engine.wheel.hasten(upstream)
+
+    def _still_wanted(self) -> bool:
+        route = self._engine.routes.by_name.get(self._pairing.deployment)
+        return route is None or self._version.name in route.copied_to
+
+    # Waiter
+
+    def on_connected(self, upstream: Upstream) -> None:
+        self._engine.wheel.forget(self)
+        if self._still_wanted():
+            self._send(upstream)
+        else:
+            upstream.endpoint.give_back(upstream)
+            self._finish(NO_ANSWER, "withdrawn")
+
+    def on_connect_failed(self, fault: Fault, detail: str) -> None:
+        self._engine.wheel.forget(self)
+        self._fail(fault)
+
+    # Carrier
+
+    def on_informational(self, head: ResponseHead) -> None: ...
+
+    def on_switching(self, head: ResponseHead) -> None:
+        raise Malformed("a copy does not ask for another protocol")
+
+    def on_response_whole(self, head: ResponseHead, body: bytes) -> None:
+        self.on_response(head)
+        self._tap.add(body)
+        self._complete = True
+
+    def on_response(self, head: ResponseHead) -> None:
+        self._answer = head
+        self._first_byte = self._engine.time - self._started
+        if head.status < 500 and self._endpoint is not None and self._endpoint.ejection.troubled:
+            self._endpoint.ejection.success()
+
+    def on_response_body(self, data: bytes) -> None:
+        self._tap.add(data)
+
+    def on_response_end(self) -> None:
+        self._complete = True
+
+    def on_received(self) -> None:
+        if self._complete and self._answer is not None:
+            self._leave()
+            self._finish(self._answer.status, "")
+
+    def on_switched(self, rest: bytes) -> None: ...
+
+    def on_upstream_lost(self, fault: Fault, detail: str) -> None:
+        self._upstream = None
+        self._fail(fault)
+
+    def pause_request(self) -> None:
+        """Nobody waits for it: what it does not take yet is bounded by the limit of the request's body."""
+
+    def resume_request(self) -> None: ...
+
+    # Timed: while it waits itself, then its connection
+
+    def on_deadline(self, now: float) -> None:
+        self._engine.time = now
+        self._engine.wheel.forget(self)
+        self._leave()
+        self._fail(Fault.TIMEOUT)
+
+    def _leave(self) -> None:
+        upstream, self._upstream = self._upstream, None
+        if upstream is not None:
+            upstream.release(request_whole=self._request_whole and self._complete)
+        elif self._endpoint is not None:
+            self._endpoint.withdraw(self)
+
+    def _fail(self, fault: Fault) -> None:
+        if self._endpoint is not None:
+            self._endpoint.ejection.failure(self._engine.time)
+        self._finish(fault.status, fault.code)
+
+    def _finish(self, code: int, error: str) -> None:
+        if self._over:
+            return
+        self._over = True
+        self._pieces = []
+        engine = self._engine
+        latency = engine.time - self._started
+        self._version.shadow_counter.finish(code, latency, self._first_byte)
+        url = self._endpoint.url if self._endpoint is not None else ""
+        outcome = Outcome(url, self._answer, latency, self._first_byte, self._complete, error)
+        engine.recorder.send(self._pairing.shadow(outcome.captured(self._version.name, self._tap)))
+        self._tap.free()
