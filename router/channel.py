@@ -5,10 +5,10 @@ since the sender started, so a lost or repeated frame does no harm.
 
     controller -> worker     Start, Publish, EndpointsDown, Drain
     worker -> controller     Applied, Tally
-    worker -> recorder       Capture
+    worker -> recorder       Half; Capture is what the recorder makes of it
     recorder -> worker       Taken
-    controller -> recorder   RecorderSettings, Drain
-    recorder -> controller   RecorderTally
+    controller -> recorder   RecorderSettings, Erase, Drain
+    recorder -> controller   RecorderTally, Erasing
     worker -> new controller Orphan (after the old one died; with the listening sockets attached)
 """
 
@@ -189,6 +189,36 @@ class Capture(Frame, frozen=True):
     subject: str = ""
 
 
+class Half(Frame, frozen=True, omit_defaults=True):
+    """A Capture as a worker sends it: nothing is taken apart that the recorder can take apart (`pairs.halves`).
+
+    `head` are the field lines of the answer as they came, `asked` the request's line and field lines (empty: this is
+    the half of a copy). Times are in seconds, `first_byte` negative where no byte came.
+    """
+
+    exchange: bytes
+    id: bytes
+    time: float
+    deployment: str
+    generation: int
+    cohort: int
+    version: str
+    endpoint: str
+    status: int
+    head: bytes
+    body: bytes
+    size: int
+    truncated: bool
+    latency: float
+    first_byte: float
+    error: str = ""
+    asked: bytes = b""
+    asked_body: bytes = b""
+    asked_size: int = 0
+    asked_truncated: bool = False
+    copies: tuple[str, ...] = ()
+
+
 class Taken(Frame, frozen=True):
     """So many more captures of this worker are the recorder's now: in its spool, or counted as dropped."""
 
@@ -209,6 +239,33 @@ class RecorderSettings(Frame, frozen=True):
     keep: float
     deployments: dict[str, bytes]
     sinks: bytes = b""
+
+
+class Erase(Frame, frozen=True):
+    """Take every record of the subject with this key out of a deployment's pair log; answered with Erasing."""
+
+    number: int
+    deployment: str
+    key: str
+
+
+class Erasing(Frame, frozen=True):
+    """How far an erasure has come: bytes of the log looked at, of all there are; what it found (`pairs.erasure`).
+
+    `removed` records are gone, from `segments` files that were written anew; `unattributed` records say of nobody
+    whose they are; `busy` files are held by another process. With `finished` nothing more comes; `error` says what
+    stopped it before its end.
+    """
+
+    number: int
+    done: int = 0
+    total: int = 0
+    removed: int = 0
+    segments: int = 0
+    unattributed: int = 0
+    busy: int = 0
+    finished: bool = False
+    error: str = ""
 
 
 class ScoreSums(msgspec.Struct, frozen=True):
@@ -252,7 +309,7 @@ class FieldTally(msgspec.Struct, frozen=True):
 
 class ValueSums(msgspec.Struct, frozen=True):
     """Sums over pairs of numbers (comparator `score`): how many, their means, the sums of squares and products of
-    what they lie off these means, the sum of their distances, and distances by log bucket (`pairs.moments`)."""
+    what they lie off these means, the sum of their distances, and distances by log bucket (`telemetry.moments`)."""
 
     n: int
     primary_mean: float
@@ -310,9 +367,12 @@ AnyFrame = (
     | Tally
     | Orphan
     | Capture
+    | Half
     | Taken
     | RecorderSettings
     | RecorderTally
+    | Erase
+    | Erasing
 )
 
 _encoder = msgspec.msgpack.Encoder()

@@ -3,10 +3,8 @@
 import asyncio
 from collections import deque
 from time import monotonic
-from typing import NamedTuple
 
-from router.channel import Capture, CapturedAnswer, Frame, Link, Message, Taken, encode
-from router.http1.head import Field, ResponseHead
+from router.channel import Frame, Half, Link, Taken, encode
 from router.telemetry.counters import EventCounter
 
 RECORDER_BACKLOG = 32 << 20
@@ -44,21 +42,23 @@ class Tapped:
 
 class Tap:
     """Keeps the first `limit` bytes of a body that streams by, and its size; less where the worker keeps too much
-    already."""
+    already. A body that comes in one piece needs none."""
 
     __slots__ = ("_kept", "_limit", "_parts", "_tapped", "size")
 
     def __init__(self, limit: int, tapped: Tapped) -> None:
         self._limit = limit
         self._tapped = tapped
-        self._kept = 0
         self._parts: list[bytes] = []
+        self._kept = 0
         self.size = 0
 
     def add(self, data: bytes) -> None:
         self.size += len(data)
-        room, tapped = self._limit - self._kept, self._tapped
-        room = min(room, tapped.left)
+        tapped = self._tapped
+        room = self._limit - self._kept
+        if room > tapped.left:  # noqa: PLR1730 (min() costs a call)
+            room = tapped.left
         if room > 0:
             part = data if len(data) <= room else data[:room]
             self._parts.append(part)
@@ -79,37 +79,6 @@ class Tap:
     def body(self) -> bytes:
         parts = self._parts
         return parts[0] if len(parts) == 1 else b"".join(parts)
-
-
-def message(fields: list[Field], tap: Tap, *, complete: bool) -> Message:
-    """What the tap kept, with the headers as they were sent."""
-    headers = tuple([(field[1], field[2]) for field in fields])
-    return Message(headers, tap.body, tap.size, not (complete and tap.whole))
-
-
-class Outcome(NamedTuple):
-    """What came of one attempt. Seconds to the last byte and to the first (negative: none came); without a head
-    there was no answer, and `error` says why; with one it says what broke it off."""
-
-    endpoint: str
-    head: ResponseHead | None
-    latency: float
-    first_byte: float
-    complete: bool
-    error: str
-
-    def captured(self, version: str, tap: Tap) -> CapturedAnswer:
-        """The outcome with the part of the body the tap kept, for the recorder."""
-        head = self.head
-        return CapturedAnswer(
-            version,
-            self.endpoint,
-            head.status if head is not None else 0,
-            message(head.fields if head is not None else [], tap, complete=self.complete),
-            self.latency * 1000,
-            self.first_byte * 1000,
-            self.error,
-        )
 
 
 class RecorderLink:
@@ -135,20 +104,12 @@ class RecorderLink:
     def start(self) -> None:
         self._task = self._loop.create_task(self._connect())
 
-    def send(self, capture: Capture) -> None:
+    def send(self, half: Half) -> None:
         """Hands the half over, or drops it and counts why."""
-        link, data = self._link, encode(capture)
-        waiting = self._waiting_bytes + len(data)
-        if link is None:
-            if waiting > WAITING_LIMIT:
-                self._drop(capture.deployment, "recorder_down")
-                return
-        elif link.backlog + waiting > RECORDER_BACKLOG:
-            self._drop(capture.deployment, "recorder_slow")
-            return
-        self._waiting.append((capture.deployment, data))
-        self._waiting_bytes = waiting
-        if waiting > BATCH_BYTES:
+        data = encode(half)
+        self._waiting.append((half.deployment, data))
+        self._waiting_bytes += len(data)
+        if self._waiting_bytes > BATCH_BYTES:
             self._flush()
         elif self._flushing is None:
             self._flushing = self._loop.call_later(BATCH_TIME, self._flush)
@@ -164,8 +125,7 @@ class RecorderLink:
             self._task.cancel()
         if self._link is not None:
             self._link.close()
-        for deployment, _ in self._waiting:
-            self._drop(deployment, "recorder_down")
+        self._drop_waiting("recorder_down")
         self._count_untaken()
 
     def _flush(self) -> None:
@@ -174,10 +134,24 @@ class RecorderLink:
             self._flushing.cancel()
             self._flushing = None
         link = self._link
-        if link is None or not self._waiting:
+        if link is None:
+            while self._waiting_bytes > WAITING_LIMIT:
+                deployment, data = self._waiting.pop()
+                self._waiting_bytes -= len(data)
+                self._drop(deployment, "recorder_down")
+            return
+        if link.backlog + self._waiting_bytes > RECORDER_BACKLOG:
+            self._drop_waiting("recorder_slow")
+        if not self._waiting:
             return
         link.write(b"".join([data for _, data in self._waiting]))
         self._untaken.extend([deployment for deployment, _ in self._waiting])
+        self._waiting = []
+        self._waiting_bytes = 0
+
+    def _drop_waiting(self, reason: str) -> None:
+        for deployment, _ in self._waiting:
+            self._drop(deployment, reason)
         self._waiting = []
         self._waiting_bytes = 0
 

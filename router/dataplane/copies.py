@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from router.dataplane.capture import Outcome, Tap
+from router.channel import Half
+from router.dataplane.capture import Tap
 from router.dataplane.faults import Fault
 from router.dataplane.routes import Version, choose
 from router.dataplane.timers import NEVER
@@ -16,8 +17,7 @@ from router.http1.framing import Malformed
 from router.http1.head import RequestHead, ResponseHead, compose_request
 
 if TYPE_CHECKING:
-    from router.dataplane.engine import Engine
-    from router.dataplane.mirror import Pairing
+    from router.dataplane.mirror import Mirroring
     from router.dataplane.pool import Endpoint
     from router.dataplane.upstream import Upstream
 
@@ -28,17 +28,18 @@ NO_ANSWER = 599
 class Copy:
     """See the module. The request comes as its head, then the body piece by piece as it goes over the wire."""
 
-    __slots__ = ("_answer", "_complete", "_endpoint", "_engine", "_first_byte", "_head", "_over", "_pairing",
-                 "_pieces", "_request_whole", "_started", "_tap", "_upstream", "_version", "deadline",
+    __slots__ = ("_answer", "_body", "_complete", "_endpoint", "_engine", "_first_byte", "_mirroring", "_over",
+                 "_pieces", "_request_whole", "_started", "_tap", "_to_head", "_upstream", "_version", "deadline",
                  "slot")  # fmt: skip
 
-    def __init__(self, engine: Engine, pairing: Pairing, version: Version, tap: Tap) -> None:
-        self._engine = engine
-        self._pairing = pairing
+    def __init__(self, mirroring: Mirroring, version: Version) -> None:
+        self._engine = engine = mirroring.engine
+        self._mirroring = mirroring
         self._version = version
-        self._tap = tap
+        self._tap: Tap | None = None
+        self._body = b""
         self._pieces: list[bytes] = []
-        self._head: RequestHead | None = None
+        self._to_head = False
         self._answer: ResponseHead | None = None
         self._request_whole = self._complete = self._over = False
         self._endpoint: Endpoint | None = None
@@ -50,24 +51,25 @@ class Copy:
 
     # what the mirrored exchange says
 
-    def start(self, head: RequestHead, rest: bytes, timeout: float, *, whole: bool) -> None:
-        """Sends the copy: `head`, then the router's own fields and what there is of the body; over within `timeout`
-        seconds."""
-        engine = self._engine
-        self._head = head
+    def start(self, head: RequestHead, own: bytes, body: bytes, *, whole: bool) -> None:
+        """Sends the copy: `head`, the router's `own` fields up to the version's name, and what there is of the body."""
+        started, version = self._started, self._version
         self._request_whole = whole
-        self._pieces.append(rest)
-        self.deadline = self._started + timeout
-        self._version.shadow_counter.start()
-        self._endpoint = endpoint = choose(self._version.copy_endpoints, self._started)
+        version.shadow_counter.start()
+        version.copying.count += 1
+        self._endpoint = endpoint = choose(version.copy_endpoints, started)
         if endpoint is None:
             self._finish(Fault.NO_ENDPOINT.status, Fault.NO_ENDPOINT.code)
             return
-        upstream = endpoint.take(self._started)
+        self._to_head = head.method == b"HEAD"
+        self._pieces = pieces = compose_request(head, endpoint.base, endpoint.host_lines)
+        pieces += (own, version.label, b"\r\n\r\n", body)
+        self.deadline = started + self._mirroring.route.copies.timeout  # type: ignore[union-attr]
+        upstream = endpoint.take(started)
         if upstream is not None:
             self._send(upstream)
         else:
-            engine.wheel.watch(self)
+            self._engine.wheel.watch(self)
             endpoint.wait(self)
 
     def body(self, data: bytes) -> None:
@@ -90,17 +92,14 @@ class Copy:
 
     def _send(self, upstream: Upstream) -> None:
         self._upstream = upstream
-        head, endpoint = self._head, upstream.endpoint
-        assert head is not None
-        pieces = compose_request(head, endpoint.base, endpoint.host_lines)
-        pieces += self._pieces
-        self._pieces = []
-        upstream.lease(self, to_head=head.method == b"HEAD", request=b"".join(pieces))
+        pieces, self._pieces = self._pieces, []
+        upstream.lease(self, to_head=self._to_head, request=b"".join(pieces))
         upstream.deadline = self.deadline
-        self._engine.wheel.hasten(upstream)
+        if self._mirroring.route.hasty:
+            self._engine.wheel.hasten(upstream)
 
     def _still_wanted(self) -> bool:
-        route = self._engine.routes.by_name.get(self._pairing.deployment)
+        route = self._engine.routes.by_name.get(self._mirroring.route.name)
         return route is None or self._version.name in route.copied_to
 
     # Waiter
@@ -126,7 +125,7 @@ class Copy:
 
     def on_response_whole(self, head: ResponseHead, body: bytes) -> None:
         self.on_response(head)
-        self._tap.add(body)
+        self._body = body
         self._complete = True
 
     def on_response(self, head: ResponseHead) -> None:
@@ -136,6 +135,8 @@ class Copy:
             self._endpoint.ejection.success()
 
     def on_response_body(self, data: bytes) -> None:
+        if self._tap is None:
+            self._tap = Tap(self._mirroring.limit, self._engine.tapped)
         self._tap.add(data)
 
     def on_response_end(self) -> None:
@@ -181,11 +182,19 @@ class Copy:
         if self._over:
             return
         self._over = True
-        self._pieces = []
-        engine = self._engine
+        engine, version, pair = self._engine, self._version, self._mirroring
+        answer, endpoint, tap = self._answer, self._endpoint, self._tap
+        body, size, whole = pair.kept(tap, self._body)
         latency = engine.time - self._started
-        self._version.shadow_counter.finish(code, latency, self._first_byte)
-        url = self._endpoint.url if self._endpoint is not None else ""
-        outcome = Outcome(url, self._answer, latency, self._first_byte, self._complete, error)
-        engine.recorder.send(self._pairing.shadow(outcome.captured(self._version.name, self._tap)))
-        self._tap.free()
+        version.copying.count -= 1
+        version.shadow_counter.finish(code, latency, self._first_byte)
+        half = Half(
+            pair.key, pair.id, pair.time, pair.route.name, pair.generation, pair.cohort, version.name,
+            endpoint.url if endpoint is not None else "",
+            answer.status if answer is not None else 0,
+            answer.text if answer is not None else b"",
+            body, size, not (self._complete and whole), latency, self._first_byte, error,
+        )  # fmt: skip
+        engine.recorder.send(half)
+        if tap is not None:
+            tap.free()

@@ -90,14 +90,19 @@ class Exchange(Reply):
             targets = route.copies_for(version)
             if targets:
                 self._mirroring = Mirroring(engine, route, targets)
-                self._tap_what_came(self._mirroring)
-        self._enter(version)
-        if self._mirroring is not None and self._state is not DONE:
-            self._launch(self._mirroring)
+        if self._mirroring is None:
+            self._enter(version)
+        else:
+            came = list(self._replay or ())  # the attempt may let go of it
+            self._enter(version)
+            if self._state is not DONE:
+                self._launch(self._mirroring, came)
 
-    def _launch(self, mirroring: Mirroring) -> None:
+    def _launch(self, mirroring: Mirroring, pieces: list[bytes]) -> None:
         """Copies leave after the first attempt of the live request, or before it is given up."""
-        mirroring.launch(self.head, self.id, self._forwarded, whole=self._request_whole)
+        if self.head.framing is CHUNKED:
+            pieces = [unchunk(piece) for piece in pieces if piece is not LAST_CHUNK]
+        mirroring.launch(self.head, self.id, self._forwarded, pieces, whole=self._request_whole)
 
     def _enter(self, version: Version) -> None:
         """From here on this version is the one that answers, and the one that is counted."""
@@ -235,12 +240,6 @@ class Exchange(Reply):
                 assert self._route is not None
                 self._set_deadline(upstream, self._route.timeouts.idle)
 
-    def _tap_what_came(self, mirroring: Mirroring) -> None:
-        chunked = self.head.framing is CHUNKED
-        for piece in self._replay or ():
-            if piece is not LAST_CHUNK:
-                mirroring.request.add(unchunk(piece) if chunked else piece)
-
     def client_gone(self) -> None:
         """The client hung up: the upstream is told at once by closing; copies go on."""
         if self._state is not DONE:
@@ -279,7 +278,7 @@ class Exchange(Reply):
             if body:
                 self._out.append(body)
                 if self._mirroring is not None:
-                    self._mirroring.answer.add(body)
+                    self._mirroring.answered = body
 
     def on_response(self, head: ResponseHead) -> None:
         self._answer = head
@@ -423,7 +422,7 @@ class Exchange(Reply):
         assert route.fallback is not None
         self._engine.events.add("router_fallbacks_total", route.name, failed.name)
         if self._mirroring is not None:
-            self._launch(self._mirroring)
+            self._launch(self._mirroring, self._replay or [])
             self._record(reason)
         if upstream is not None:
             self._upstream = None

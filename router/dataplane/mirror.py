@@ -8,14 +8,14 @@ counted.
 from __future__ import annotations
 
 from time import time
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
-from router.channel import Capture, CapturedAnswer, CapturedRequest
-from router.dataplane.capture import Outcome, Tap, message
+from router.channel import Half
+from router.dataplane.capture import Tap
 from router.dataplane.copies import Copy
 from router.dataplane.routes import Route, Version
 from router.http1.framing import CHUNKED, LAST_CHUNK, LENGTH, chunk
-from router.http1.head import RequestHead
+from router.http1.head import RequestHead, ResponseHead
 
 if TYPE_CHECKING:
     from router.dataplane.engine import Engine
@@ -24,111 +24,80 @@ LATE = 0.05
 """Seconds the event loop may be late before copies are shed: live requests wait for their turn then."""
 
 
-class Pairing(NamedTuple):
-    """What the halves of one request's pairs have in common."""
-
-    key: str
-    id: str
-    time: float
-    deployment: str
-    generation: int
-    cohort: int
-
-    def primary(self, answer: CapturedAnswer, request: CapturedRequest, copies: tuple[str, ...]) -> Capture:
-        """The half of the version that answers the client."""
-        return Capture(
-            self.key, "primary", self.id, self.time, self.deployment, self.generation,
-            answer, request, copies, self.cohort,
-        )  # fmt: skip
-
-    def shadow(self, answer: CapturedAnswer) -> Capture:
-        """The half of a copy."""
-        return Capture(
-            self.key,
-            "shadow",
-            self.id,
-            self.time,
-            self.deployment,
-            self.generation,
-            answer,
-            None,
-            (),
-            self.cohort,
-        )
-
-
 class Mirroring:
-    """See the module. `launch` is called once, when the exchange has been sent on its way for the first time."""
+    """See the module. `launch` is called once, when the exchange has been sent on its way for the first time.
 
-    __slots__ = (
-        "_copies",
-        "_engine",
-        "_launched",
-        "_pairing",
-        "_route",
-        "_sending",
-        "_targets",
-        "answer",
-        "request",
-    )
+    `key`, `id`, `time` (Unix seconds), `generation` and `cohort` are what the halves of its pairs have in common.
+    """
+
+    __slots__ = ("_answer", "_asked", "_copies", "_launched", "_open", "_request", "_sending", "_targets", "answered", "cohort",
+                 "engine", "generation", "id", "key", "limit", "route", "time")  # fmt: skip
 
     def __init__(self, engine: Engine, route: Route, targets: tuple[Version, ...]) -> None:
-        copies = route.copies
-        assert copies is not None
-        self._engine = engine
-        self._route = route
+        self.limit = route.copies.max_body  # type: ignore[union-attr]
+        self.engine = engine
+        self.route = route
+        self._open = False
         self._targets = targets
-        self._pairing: Pairing | None = None
         self._copies: tuple[str, ...] = ()
         self._sending: list[Copy] = []
         self._launched = False
-        self.request = Tap(copies.max_body, engine.tapped)
-        self.answer = Tap(copies.max_body, engine.tapped)
+        self._asked = b""
+        self._request: Tap | None = None
+        self._answer: Tap | None = None
+        self.answered = b""
 
-    def launch(self, head: RequestHead, request_id: bytes, forwarded: bytes, *, whole: bool) -> None:
-        """Sends a copy to each target the budget allows, with what there is of the body (`whole`: all of it)."""
+    def launch(
+        self, head: RequestHead, request_id: bytes, forwarded: bytes, pieces: list[bytes], *, whole: bool
+    ) -> None:
+        """Sends a copy to each target the budget allows, with the pieces of the body that came (`whole`: all)."""
         if self._launched:
             return
         self._launched = True
-        engine, route = self._engine, self._route
-        copies = route.copies
-        assert copies is not None
-        chosen = self._within_budget(head, copies.max_in_flight, copies.max_body)
+        body = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        if whole:
+            self._asked = body
+        else:
+            self._request = Tap(self.limit, self.engine.tapped)
+            self._request.add(body)
+        chosen = self._within_budget(head, len(body))
         if not chosen:
             return
+        engine = self.engine
         self._copies = tuple([version.name for version in chosen])
-        self._pairing = pairing = Pairing(
-            engine.new_id().decode(),
-            request_id.decode("latin-1"),
-            time(),
-            route.name,
-            engine.routes.generation,
-            chosen[0].cohort,
-        )
-        body = self.request.body
+        self._open = True
+        self.key = engine.new_id()
+        self.id = request_id
+        self.time = time()
+        self.generation = engine.routes.generation
+        self.cohort = chosen[0].cohort
         if head.framing is CHUNKED:
             body = (chunk(body) if body else b"") + (LAST_CHUNK if whole else b"")
-        head = head.without_expectation()
+        if b"expect" in head.index:
+            head = head.without_expectation()
+        own = b"%bx-request-id: %b\r\nx-router-shadow: " % (forwarded, request_id)
         for version in chosen:
-            own = b"%bx-request-id: %b\r\nx-router-shadow: %b\r\n\r\n" % (
-                forwarded,
-                request_id,
-                version.label,
-            )
-            copy = Copy(engine, pairing, version, Tap(copies.max_body, engine.tapped))
+            copy = Copy(self, version)
             if not whole:
                 self._sending.append(copy)
-            copy.start(head, own + body, copies.timeout, whole=whole)
+            copy.start(head, own, body, whole=whole)
 
     def body(self, data: bytes, wire: bytes) -> None:
-        """A piece of the request's body: as it is, and in the request's own framing."""
-        self.request.add(data)
-        if self._sending:
-            if self.request.whole:
+        """A further piece of the request's body: as it is, and in the request's own framing."""
+        request = self._request
+        if request is not None:
+            request.add(data)
+            if request.whole:
                 for copy in self._sending:
                     copy.body(wire)
             else:
                 self.give_up("body_too_large")
+
+    def answer(self, data: bytes) -> None:
+        """A piece of the live answer's body; one that came whole is put into `answered` instead."""
+        if self._answer is None:
+            self._answer = Tap(self.limit, self.engine.tapped)
+        self._answer.add(data)
 
     def end(self, wire: bytes) -> None:
         """The request's body is whole; `wire` is what ends it in its framing."""
@@ -144,36 +113,73 @@ class Mirroring:
         for copy in sending:
             copy.give_up(error)
 
-    def record(self, head: RequestHead, version: Version, outcome: Outcome) -> None:
-        """Hands this side's half to the recorder, once; nothing if no copy was sent."""
-        pairing, self._pairing = self._pairing, None
-        if pairing is not None:
-            request = CapturedRequest(
-                head.method, head.target, message(head.fields, self.request, complete=True)
-            )
-            answer = outcome.captured(version.name, self.answer)
-            self._engine.recorder.send(pairing.primary(answer, request, self._copies))
+    def record(
+        self,
+        head: RequestHead,
+        version: str,
+        endpoint: str,
+        answer: ResponseHead | None,
+        latency: float,
+        first_byte: float,
+        error: str,
+        *,
+        whole: bool,
+    ) -> None:
+        """Hands this side's half to the recorder, once; nothing if no copy was sent.
+
+        Without an answer's head `error` says why there is none; with one, what broke it off (`whole`: nothing).
+        Seconds, the first byte's negative where none came.
+        """
+        if not self._open:
+            return
+        self._open = False
+        body, size, complete = self.kept(self._answer, self.answered)
+        asked, asked_size, asked_whole = self.kept(self._request, self._asked)
+        half = Half(
+            self.key, self.id, self.time, self.route.name, self.generation, self.cohort, version, endpoint,
+            answer.status if answer is not None else 0,
+            answer.text if answer is not None else b"",
+            body, size, not (whole and complete), latency, first_byte, error,
+            head.text, asked, asked_size, not asked_whole, self._copies,
+        )  # fmt: skip
+        self.engine.recorder.send(half)
 
     def free(self) -> None:
         """The exchange is over."""
-        self.request.free()
-        self.answer.free()
+        if self._request is not None:
+            self._request.free()
+        if self._answer is not None:
+            self._answer.free()
 
-    def _within_budget(self, head: RequestHead, max_in_flight: int, max_body: int) -> list[Version]:
+    def kept(self, tap: Tap | None, whole: bytes) -> tuple[bytes, int, bool]:
+        """What is kept of a body that streamed by or came whole: the bytes, the true size, whether that is all."""
+        if tap is not None:
+            return tap.body, tap.size, tap.whole
+        size = len(whole)
+        return (whole, size, True) if size <= self.limit else (whole[: self.limit], size, False)
+
+    def _within_budget(self, head: RequestHead, size: int) -> list[Version]:
+        """The targets a copy may go to now, with `size` bytes of the body here; of the others is counted why not."""
+        copies, engine = self.route.copies, self.engine
+        assert copies is not None
         reason = ""
-        if not self.request.whole or (head.framing is LENGTH and head.length > max_body):
+        total = head.length if head.framing is LENGTH else size
+        if total > self.limit:
             reason = "body_too_large"
-        elif self._engine.wheel.late > LATE:
+        elif engine.wheel.late > LATE:
             reason = "live_busy"
-        elif head.framing is LENGTH and head.length - self.request.size > self._engine.tapped.left:
+        elif total - size > engine.tapped.left:
             reason = "memory"
         chosen = []
         for version in self._targets:
-            busy = sum([counter.in_flight for counter in version.shadow_counters]) >= max_in_flight
-            if reason or busy:
-                self._engine.events.add(
-                    "router_copies_dropped_total", self._route.name, version.name, reason or "max_in_flight"
+            if reason or version.copying.count >= copies.max_in_flight:
+                key = (
+                    "router_copies_dropped_total",
+                    self.route.name,
+                    version.name,
+                    reason or "max_in_flight",
                 )
+                engine.events.add(*key)
             else:
                 chosen.append(version)
         return chosen

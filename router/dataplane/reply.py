@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from router.dataplane.capture import Outcome
 from router.dataplane.faults import Fault, render
 from router.dataplane.state import DONE, State
 from router.http1.framing import LAST_CHUNK, LENGTH
@@ -89,7 +88,7 @@ class Reply:
 
     def on_response_body(self, data: bytes) -> None:
         if self._mirroring is not None:
-            self._mirroring.answer.add(data)
+            self._mirroring.answer(data)
         if self._rechunk:
             self._out += (b"%x\r\n" % len(data), data, b"\r\n")
         else:
@@ -163,8 +162,11 @@ class Reply:
         mirroring.free()
 
     def _record(self, error: str) -> None:
-        if self._mirroring is not None and self._version is not None:
+        mirroring, version = self._mirroring, self._version
+        if mirroring is not None and version is not None:
             endpoint = self._endpoint.url if self._endpoint is not None else ""
             latency = self._engine.time - self._started
-            outcome = Outcome(endpoint, self._answer, latency, self._first_byte, self._answer_whole, error)
-            self._mirroring.record(self.head, self._version, outcome)
+            mirroring.record(
+                self.head, version.name, endpoint, self._answer, latency, self._first_byte, error,
+                whole=self._answer_whole,
+            )  # fmt: skip

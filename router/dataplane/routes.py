@@ -44,6 +44,7 @@ class Runtime:
         self._engine = engine
         self.endpoints: dict[tuple[str, str], Endpoint] = {}
         self.counters: dict[tuple[str, str, str, int, str], VersionCounter] = {}
+        self._copying: dict[tuple[str, str], Copying] = {}
         self._families: dict[tuple[str, str, str], list[VersionCounter]] = {}
         self._down: frozenset[str] = frozenset()
 
@@ -69,10 +70,14 @@ class Runtime:
         """The counters of all cohorts and slices, present and future: what is in flight is in all of them."""
         return self._families.setdefault((deployment, version, role), [])
 
+    def copies(self, deployment: str, version: str) -> Copying:
+        """The copies on their way to a version, of all cohorts."""
+        return self._copying.setdefault((deployment, version), Copying())
+
     @property
     def copying(self) -> bool:
         """Whether copies are on their way: their pairs are not whole yet."""
-        return any(counter.in_flight for counter in self.counters.values() if counter.role == "shadow")
+        return any(copying.count for copying in self._copying.values())
 
     def set_down(self, urls: frozenset[str]) -> None:
         """The endpoints whose active health check fails now."""
@@ -112,6 +117,15 @@ class Runtime:
         )
 
 
+class Copying:
+    """How many copies are on their way."""
+
+    __slots__ = ("count",)
+
+    def __init__(self) -> None:
+        self.count = 0
+
+
 class Segments:
     """The counters of one version by the value of a header."""
 
@@ -143,9 +157,8 @@ class Version:
     Of `cohort` 0 it is for the requests that are no evidence.
     """
 
-    __slots__ = ("cohort", "copy_endpoints", "copy_targets", "counter", "endpoints", "in_flight_limit", "lines",
-                 "label", "live_counters", "name", "segments", "shadow_counter",
-                 "shadow_counters")  # fmt: skip
+    __slots__ = ("cohort", "copy_endpoints", "copy_targets", "copying", "counter", "endpoints", "in_flight_limit",
+                 "label", "lines", "live_counters", "name", "segments", "shadow_counter")  # fmt: skip
 
     def __init__(self, deployment: DeploymentPlan, spec: VersionSpec, cohort: int, runtime: Runtime) -> None:
         self.name = spec.name
@@ -164,7 +177,7 @@ class Version:
         self.counter = runtime.counter(*live, cohort)
         self.shadow_counter = runtime.counter(*shadow, cohort)
         self.live_counters = runtime.family(*live)
-        self.shadow_counters = runtime.family(*shadow)
+        self.copying = runtime.copies(deployment.name, spec.name)
         segment = deployment.segment if cohort else None
         self.segments = Segments(segment, (*live, cohort), runtime) if segment is not None else None
         self.lines = b"x-router-version: %b\r\nx-request-id: " % self.label

@@ -48,12 +48,19 @@ class RequestHead:
     `minor` is the minor HTTP version: true for 1.1, false for 1.0.
     """
 
-    __slots__ = ("fields", "framing", "host", "index", "keep_alive", "length", "method", "minor",
+    __slots__ = ("_text", "fields", "framing", "host", "index", "keep_alive", "length", "method", "minor",
                  "nominated", "target", "upgrade")  # fmt: skip
 
     def __init__(
-        self, method: bytes, target: bytes, minor: bool, fields: list[Field], index: dict[bytes, bytes]
+        self,
+        method: bytes,
+        target: bytes,
+        minor: bool,
+        fields: list[Field],
+        index: dict[bytes, bytes],
+        text: bytes = b"",
     ) -> None:
+        self._text = text
         self.method = method
         self.target = target
         self.minor = minor
@@ -83,6 +90,15 @@ class RequestHead:
         if not nominated.isdisjoint(_NEVER_NOMINATED):
             raise Malformed("the Connection header names a field that belongs to the whole way")
         self.nominated = nominated or None
+
+    @property
+    def text(self) -> bytes:
+        """The request line and the field lines as they came, without the empty line after them."""
+        if not self._text:
+            lines = [b"%b %b HTTP/1.%d" % (self.method, self.target, self.minor)]
+            lines += [b"%b: %b" % field[1:3] for field in self.fields]
+            self._text = b"\r\n".join(lines)
+        return self._text
 
     def without_expectation(self) -> "RequestHead":
         """This head, or its like without Expect, for a request whose body is sent with its head."""
@@ -115,8 +131,8 @@ class RequestHead:
 class ResponseHead:
     """A parsed response head."""
 
-    __slots__ = ("fields", "framing", "index", "keep_alive", "length", "lines", "minor", "nominated", "reason",
-                 "status")  # fmt: skip
+    __slots__ = ("_text", "fields", "framing", "index", "keep_alive", "length", "lines", "minor", "nominated",
+                 "reason", "status")  # fmt: skip
 
     def __init__(
         self, status: int, reason: bytes, minor: bool, fields: list[Field], index: dict[bytes, bytes]
@@ -131,6 +147,14 @@ class ResponseHead:
         self.keep_alive = minor
         self.lines = b""
         self.nominated: frozenset[bytes] = frozenset()
+        self._text: bytes | None = None
+
+    @property
+    def text(self) -> bytes:
+        """The field lines as they came."""
+        if self._text is None:
+            self._text = b"\r\n".join([b"%b: %b" % field[1:3] for field in self.fields])
+        return self._text
 
     def read_connection(self) -> None:
         """Takes in the Connection header: whether the connection can be used again, and what is for this hop only.

@@ -59,7 +59,7 @@ class KnownLines:
         index = {field[0]: field[2] for field in fields}
         if len(index) != len(fields) or b"host" not in index:
             return None
-        head = RequestHead(start[0], start[1], True, fields, index)
+        head = RequestHead(start[0], start[1], True, fields, index, text)
         length = index.get(b"content-length")
         if length is not None and (size := int(length)):
             head.framing = LENGTH

@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from router.channel import Capture, CapturedAnswer, CapturedRequest, Message
+from router.channel import Capture, CapturedAnswer, CapturedRequest, Half, Message
 
 HEADERS = ((b"Content-Type", b"application/json"), (b"Authorization", b"Bearer hunter2"))
 TIME = 1_700_000_000.25
@@ -37,3 +37,12 @@ def shadow(
 ) -> Capture:
     """The half of a copy."""
     return Capture(name, "shadow", f"id-{name}", TIME, deployment, 3, answer(version, value, error))
+
+
+def half(name: str, body: bytes = b"{}", deployment: str = "loan") -> Half:
+    """The half of v1 as a worker sends it."""
+    return Half(
+        name.encode(), b"id", TIME, deployment, 3, 0, "v1", "http://v1.test", 200,
+        b"Content-Type: application/json", body, len(body), False, 0.002, 0.001,
+        asked=b"GET /v2/models/loan/ready HTTP/1.1\r\nHost: loan.test", copies=("v2",),
+    )  # fmt: skip

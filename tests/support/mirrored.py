@@ -2,8 +2,9 @@
 
 from typing import cast
 
-from router.channel import Capture
+from router.channel import Capture, Half
 from router.dataplane.capture import RecorderLink
+from router.pairs.halves import opened
 from router.patterns.plan import Copies, Plan
 from tests.support.wires import DataPlane, Wire, settle
 from tests.support.workers import deployment
@@ -17,8 +18,8 @@ class Recorder:
     def __init__(self) -> None:
         self.captures: list[Capture] = []
 
-    def send(self, capture: Capture) -> None:
-        self.captures.append(capture)
+    def send(self, half: Half) -> None:
+        self.captures.append(opened(half))
 
 
 class Mirrored:

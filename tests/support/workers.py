@@ -16,6 +16,7 @@ from router.channel import (
     Drain,
     EndpointsDown,
     Frame,
+    Half,
     Link,
     Listener,
     Publish,
@@ -24,6 +25,7 @@ from router.channel import (
     Taken,
     Tally,
 )
+from router.pairs.halves import opened
 from router.patterns.plan import DeploymentPlan, Match, Plan, Snapshot, VersionSpec, encode_snapshot
 
 
@@ -128,8 +130,8 @@ class WorkerUnderTest:
         match frame:
             case Applied():
                 self.applied.append(frame.generation)
-            case Capture():
-                self.captures.append(frame)
+            case Half():
+                self.captures.append(opened(frame))
                 link.send(Taken(1))
             case Tally():
                 for series in frame.series:

@@ -35,8 +35,10 @@ from router.channel import (
     Tally,
     encode,
 )
+from tests.support.captures import half
 
 LISTENERS = (Listener(7, "127.0.0.1:80"), Listener(8, "[::1]:443", "cert.pem", "key.pem"))
+
 MESSAGE = Message(((b"A", b"\xff\x00"), (b"A", b"2")), b"\x00body\xff", 900, True)
 FRAMES: list[Frame] = [
     Start(3, LISTENERS, "recorder.sock", "worker-3.sock"),
@@ -55,6 +57,7 @@ FRAMES: list[Frame] = [
         CapturedRequest(b"POST", b"/a?b", MESSAGE), ("v2",),
     ),
     Taken(3),
+    half("x"),
     RecorderSettings("pairs", 1 << 20, 3600.0, 1e6, {"d": b"{}"}),
     RecorderTally((PairTally("d", "v1", "v2", {"match": 3}, {"/x": 1}),), ((("d", "full"), 2),)),
 ]  # fmt: skip

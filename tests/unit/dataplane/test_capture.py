@@ -9,12 +9,11 @@ import pytest_asyncio
 from hypothesis import given
 from hypothesis import strategies as st
 
-from router.channel import Capture, Frame, Link, Taken
+from router.channel import Frame, Half, Link, Taken
 from router.dataplane import capture
-from router.dataplane.capture import Outcome, RecorderLink, Tap, Tapped, message
-from router.http1.head import ResponseHead
+from router.dataplane.capture import RecorderLink, Tap, Tapped
 from router.telemetry.counters import EventCounter
-from tests.support.captures import primary
+from tests.support.captures import half
 from tests.support.workers import until
 
 
@@ -27,31 +26,12 @@ def test_a_tap_keeps_the_beginning_and_counts_all(pieces: list[bytes], limit: in
     assert (tap.body, tap.size, tap.whole) == (whole[:limit], len(whole), len(whole) <= limit)
 
 
-def test_a_message_says_when_it_is_not_all() -> None:
-    tap = Tap(10, Tapped())
-    tap.add(b"12345")
-    fields = [(b"x-a", b"X-A", b"1", b"X-A: 1\r\n")]
-    assert message(fields, tap, complete=True).truncated is False
-    assert message(fields, tap, complete=False).truncated is True
-    assert message(fields, tap, complete=True).headers == ((b"X-A", b"1"),)
-    tap.add(b"678901")
-    assert message(fields, tap, complete=True).truncated is True
-
-
-def test_an_outcome_without_an_answer_has_no_status() -> None:
-    none = Outcome("http://u", None, 1.5, -1.0, False, "timeout").captured("v2", Tap(5, Tapped()))
-    assert (none.status, none.error, none.latency_ms, none.first_byte_ms) == (0, "timeout", 1500.0, -1000.0)
-    head = ResponseHead(200, b"OK", True, [], {})
-    whole = Outcome("http://u", head, 0.5, 0.25, True, "").captured("v2", Tap(5, Tapped()))
-    assert (whole.status, whole.first_byte_ms, whole.message.truncated) == (200, 250.0, False)
-
-
 class Recorder:
     """A recorder; `takes`: it says of each half that it has taken it."""
 
     def __init__(self, path: str) -> None:
         self.path = path
-        self.captures: list[Capture] = []
+        self.captures: list[Half] = []
         self.takes = False
         self.links: list[Link] = []
         self._server: asyncio.Server | None = None
@@ -66,7 +46,7 @@ class Recorder:
         return link
 
     def _on_frame(self, link: Link, frame: Frame) -> None:
-        assert isinstance(frame, Capture)
+        assert isinstance(frame, Half)
         self.captures.append(frame)
         if self.takes:
             link.send(Taken(1))
@@ -94,31 +74,32 @@ async def test_what_comes_while_the_recorder_is_away_waits_for_it(recorder: Reco
     link = RecorderLink(recorder.path, asyncio.get_running_loop(), events)
     link.start()
     for number in range(3):
-        link.send(primary(f"early-{number}"))
+        link.send(half(f"early-{number}"))
     for round_number in range(2):  # the second one after a crash
         Path(recorder.path).unlink(missing_ok=True)
         await recorder.start()
         await until(lambda: link._link is not None, what="connected")
-        link.send(primary(f"then-{round_number}"))
+        link.send(half(f"then-{round_number}"))
         await until(lambda: len(recorder.captures) == round_number + 4, what="the half recorded")  # noqa: B023
         recorder.links[-1].send(Taken(len(link._untaken)))
         await until(lambda: not link._untaken, what="all taken")
         recorder.stop()
         await until(lambda: link._link is None, what="the loss noticed")
     await link.close()
-    names = [each.exchange for each in recorder.captures]
+    names = [each.exchange.decode() for each in recorder.captures]
     assert names == ["early-0", "early-1", "early-2", "then-0", "then-1"]
     assert events.counts == {}
 
 
 async def test_what_waits_is_bounded_and_counted(recorder: Recorder, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(capture, "WAITING_LIMIT", 100_000)
+    monkeypatch.setattr(capture, "BATCH_BYTES", 100_000)
     monkeypatch.setattr(capture, "CLOSE_LIMIT", 0.05)
     events = EventCounter()
     link = RecorderLink(recorder.path, asyncio.get_running_loop(), events)
     link.start()
     for _ in range(10):
-        link.send(primary("big", b"x" * 30_000))
+        link.send(half("big", b"x" * 30_000))
     assert dropped(events, "recorder_down") == 7
     await link.close()
     assert dropped(events, "recorder_down") == 10
@@ -138,7 +119,7 @@ async def test_a_recorder_that_does_not_read_costs_halves_but_never_holds_up(
     assert transport is not None
     transport.pause_reading()
     for _ in range(100):
-        link.send(primary("big", b"x" * 50_000))
+        link.send(half("big", b"x" * 50_000))
     assert dropped(events, "recorder_slow") > 50
     async with asyncio.timeout(2):
         await link.close()
@@ -151,7 +132,7 @@ async def test_what_a_recorder_that_dies_has_not_taken_is_counted(recorder: Reco
     link.start()
     await until(lambda: link._link is not None, what="connected")
     for number in range(5):
-        link.send(primary(f"half-{number}"))
+        link.send(half(f"half-{number}"))
     await until(lambda: len(recorder.captures) == 5, what="all at the recorder")
     recorder.links[0].send(Taken(2))
     recorder.links[0].send(Taken(1))
@@ -167,7 +148,7 @@ async def test_closing_sends_what_waits(recorder: Recorder) -> None:
     link.start()
     await until(lambda: link._link is not None, what="connected")
     for _ in range(20):
-        link.send(primary("big", b"x" * 50_000))
+        link.send(half("big", b"x" * 50_000))
     recorder.takes = True
     await link.close()
     await until(lambda: len(recorder.captures) == 20, what="all recorded")

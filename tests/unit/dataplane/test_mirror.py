@@ -88,20 +88,34 @@ async def test_a_copy_of_a_whole_request_goes_on_when_the_client_leaves() -> Non
 async def test_what_the_taps_keep_is_bounded_for_the_worker_and_given_back() -> None:
     mirrored = Mirrored()
     tapped = mirrored.plane.engine.tapped
-    tapped.left = left = 8
-    await mirrored.ask(SIZED + b"de")
-    await mirrored.answer("live", b"HTTP/1.1 200 OK\r\ncontent-length: 6\r\n\r\nanswer")
-    await mirrored.answer("shadow", b"HTTP/1.1 200 OK\r\ncontent-length: 6\r\n\r\nanswer")
-    primary, shadow = (capture.answer.message for capture in mirrored.recorder.captures)
-    assert (primary.body, primary.truncated) == (b"ans", True)
-    assert (shadow.body, shadow.size, shadow.truncated) == (b"answer", 6, False)
-    assert mirrored.wire.sent.endswith(b"answer")
+    tapped.left = left = 5
+    streamed = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n3\r\nans\r\n3\r\nwer\r\n0\r\n\r\n"
+    await mirrored.ask(SIZED)
+    await mirrored.ask(b"de")
+    await mirrored.answer("live", streamed)
+    await mirrored.answer("shadow", streamed)
     assert tapped.left == left
-    await mirrored.ask(b"POST /x HTTP/1.1\r\nhost: h\r\ncontent-length: 9\r\n\r\n123456789")
+    primary, shadow = mirrored.recorder.captures
+    assert primary.request is not None
+    assert (primary.request.message.body, primary.request.message.truncated) == (b"abcde", False)
+    kept = primary.answer.message
+    assert (kept.body, kept.size, kept.truncated) == (b"", 6, True), "the request took all there was"
+    kept = shadow.answer.message
+    assert (kept.body, kept.size, kept.truncated) == (b"answe", 6, True)
+    assert mirrored.wire.sent.endswith(b"3\r\nans\r\n3\r\nwer\r\n0\r\n\r\n")
+    await mirrored.ask(b"POST /x HTTP/1.1\r\nhost: h\r\ncontent-length: 9\r\n\r\n123")
     counts = mirrored.plane.engine.events.counts
-    assert counts[("router_copies_dropped_total", "d", "v2", "body_too_large")] == 1
-    await mirrored.answer("live")
-    assert tapped.left == left
+    assert counts[("router_copies_dropped_total", "d", "v2", "memory")] == 1
+
+
+async def test_a_whole_answer_is_kept_up_to_the_limit() -> None:
+    mirrored = Mirrored()
+    await mirrored.ask()
+    long = b"HTTP/1.1 200 OK\r\ncontent-length: 150\r\n\r\n" + b"x" * 150
+    await mirrored.answer("live", long)
+    await mirrored.answer("shadow", long)
+    kept = [capture.answer.message for capture in mirrored.recorder.captures]
+    assert [(len(each.body), each.size, each.truncated) for each in kept] == [(100, 150, True)] * 2
 
 
 async def test_no_copy_leaves_while_live_work_waits() -> None:
