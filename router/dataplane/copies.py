@@ -13,7 +13,7 @@ from router.dataplane.capture import Tap
 from router.dataplane.faults import Fault
 from router.dataplane.routes import Version, choose
 from router.dataplane.timers import NEVER
-from router.http1.framing import Malformed
+from router.http1.framing import LENGTH, Malformed
 from router.http1.head import RequestHead, ResponseHead, compose_request
 
 if TYPE_CHECKING:
@@ -143,9 +143,18 @@ class Copy:
         self._complete = True
 
     def on_received(self) -> None:
-        if self._complete and self._answer is not None:
+        answer, tap = self._answer, self._tap
+        if answer is None:
+            return
+        if self._complete:
             self._leave()
-            self._finish(self._answer.status, "")
+            self._finish(answer.status, "")
+        elif tap is not None and not tap.whole:
+            # Nothing more of it is kept, and it may never end.
+            if answer.framing is LENGTH:
+                tap.size = answer.length
+            self._leave()
+            self._finish(answer.status, "body_too_large")
 
     def on_switched(self, rest: bytes) -> None: ...
 

@@ -30,8 +30,8 @@ class Mirroring:
     `key`, `id`, `time` (Unix seconds), `generation` and `cohort` are what the halves of its pairs have in common.
     """
 
-    __slots__ = ("_answer", "_asked", "_copies", "_launched", "_open", "_request", "_sending", "_targets", "answered", "cohort",
-                 "engine", "generation", "id", "key", "limit", "route", "time")  # fmt: skip
+    __slots__ = ("_answer", "_asked", "_copies", "_launched", "_open", "_request", "_sending", "_targets", "answered",
+                 "cohort", "engine", "generation", "id", "key", "limit", "route", "time")  # fmt: skip
 
     def __init__(self, engine: Engine, route: Route, targets: tuple[Version, ...]) -> None:
         self.limit = route.copies.max_body  # type: ignore[union-attr]

@@ -39,9 +39,9 @@ MAX_CAUSES = 10_000
 class VersionCounter:
     """Counts for one (deployment, version, role, cohort, slice) in one worker; see `channel.SeriesTally`."""
 
-    __slots__ = ("_causes", "_duration", "_duration_sum", "_first_byte", "_first_byte_sum", "_new_causes",
-                 "_requests", "_told", "broken", "codes", "cohort", "deployment", "fallbacks", "in_flight", "role",
-                 "slice", "version")  # fmt: skip
+    __slots__ = ("_at_once", "_at_once_sum", "_causes", "_duration", "_duration_sum", "_first_byte",
+                 "_first_byte_sum", "_new_causes", "_told", "broken", "codes", "cohort", "deployment", "fallbacks",
+                 "in_flight", "role", "slice", "version")  # fmt: skip
 
     def __init__(self, deployment: str, version: str, role: str, cohort: int = 0, slice: str = "") -> None:
         self.deployment = deployment
@@ -55,7 +55,9 @@ class VersionCounter:
         self._new_causes: list[int] = []
         self.codes: dict[int, int] = {}
         self.in_flight = 0
-        self._requests = 0
+        # Answers that came in one read, whose first byte was their last: in neither of the two below.
+        self._at_once: dict[int, int] = {}
+        self._at_once_sum = 0.0
         self._duration: dict[int, int] = {}
         self._duration_sum = 0.0
         self._first_byte: dict[int, int] = {}
@@ -83,32 +85,32 @@ class VersionCounter:
     def finish(self, code: int, duration: float, first_byte: float) -> None:
         """One request is over: its status, seconds to the last byte, and to the first (negative: none)."""
         self.in_flight -= 1
-        self._requests += 1
         try:
             self.codes[code] += 1
         except KeyError:
             self.codes[code] = 1
         bucket = bucket_of(duration)
-        try:
-            self._duration[bucket] += 1
-        except KeyError:
-            self._duration[bucket] = 1
+        if first_byte == duration:
+            try:
+                self._at_once[bucket] += 1
+            except KeyError:
+                self._at_once[bucket] = 1
+            self._at_once_sum += duration
+            return
+        self._duration[bucket] = self._duration.get(bucket, 0) + 1
         self._duration_sum += duration
         if first_byte >= 0.0:
-            if first_byte != duration:  # a small answer comes in one read: both are the same, to the bit
-                bucket = bucket_of(first_byte)
-            try:
-                self._first_byte[bucket] += 1
-            except KeyError:
-                self._first_byte[bucket] = 1
+            bucket = bucket_of(first_byte)
+            self._first_byte[bucket] = self._first_byte.get(bucket, 0) + 1
             self._first_byte_sum += first_byte
 
     def absorb(self, other: "VersionCounter") -> None:
         """Adds all counts of another one, which nobody counts with any more."""
         _add(self.codes, other.codes)
+        _add(self._at_once, other._at_once)
         _add(self._duration, other._duration)
         _add(self._first_byte, other._first_byte)
-        self._requests += other._requests
+        self._at_once_sum += other._at_once_sum
         self._duration_sum += other._duration_sum
         self._first_byte_sum += other._first_byte_sum
         self.fallbacks += other.fallbacks
@@ -121,18 +123,19 @@ class VersionCounter:
 
     def tally(self) -> SeriesTally | None:
         """The counts in full, or None when nothing changed since the last call."""
-        now = (self._requests + self.fallbacks, self.in_flight)
+        now = (sum(self.codes.values()) + self.fallbacks, self.in_flight)
         if now == self._told:
             return None
         self._told = now
         causes, self._new_causes = tuple(self._new_causes), []
+        at_once = Histogram(self._at_once, self._at_once_sum)
         return SeriesTally(
             self.deployment,
             self.version,
             self.role,
             dict(self.codes),
-            Histogram(dict(self._duration), self._duration_sum),
-            Histogram(dict(self._first_byte), self._first_byte_sum),
+            merge(at_once, Histogram(self._duration, self._duration_sum)),
+            merge(at_once, Histogram(self._first_byte, self._first_byte_sum)),
             self.in_flight,
             self.cohort,
             self.slice,

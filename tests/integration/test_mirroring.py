@@ -102,7 +102,7 @@ async def endless(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) ->
         (model("slow", delay=30), "timeout"),
         (scripted(None), "upstream_reset"),
         (Upstream(garbage), "bad_upstream_answer"),
-        (Upstream(endless), "timeout"),
+        (Upstream(endless), "body_too_large"),
         (scripted(b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nshort", then_close=True), "upstream_reset"),
     ],
     ids=["slow", "reset", "garbage", "endless", "truncated"],

@@ -78,3 +78,20 @@ async def test_an_answer_before_the_request_is_whole_ends_the_copy_and_its_conne
     await mirrored.answer("live")
     assert [half[0] for half in mirrored.halves] == ["shadow", "primary"]
     assert leftovers(mirrored.plane.engine) == []
+
+
+@pytest.mark.parametrize(
+    ("framing", "size"),
+    [(b"content-length: 500\r\n\r\n", 500), (b"transfer-encoding: chunked\r\n\r\nc8\r\n", 200)],
+)
+async def test_an_answer_that_is_too_large_is_not_read_to_its_end(framing: bytes, size: int) -> None:
+    mirrored = Mirrored()
+    await mirrored.ask()
+    await mirrored.answer("shadow", b"HTTP/1.1 200 OK\r\n" + framing + b"x" * 200)
+    assert mirrored.halves == [("shadow", "v2", 200, "body_too_large")]
+    kept = mirrored.recorder.captures[0].answer.message
+    assert (kept.body, kept.size, kept.truncated) == (b"x" * 100, size, True)
+    assert mirrored.sent_to("shadow")[0].aborted
+    assert mirrored.plane.codes("v2", "shadow") == {200: 1}
+    await mirrored.answer("live")
+    assert leftovers(mirrored.plane.engine) == []
