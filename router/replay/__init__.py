@@ -1,0 +1,1 @@
+"""Sends recorded requests to a new version, as gently as asked. Floor 5."""
