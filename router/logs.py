@@ -17,7 +17,8 @@ LEVEL_VARIABLE = "ROUTER_LOG_LEVEL"
 _CHATTY = ("httpx", "httpcore", "watchfiles", "asyncio")
 """Libraries that report every call at INFO; heard from WARNING on, unless DEBUG is asked for."""
 
-_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
+LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
+"""How much may be said, the most first."""
 
 
 def configure(process: str, stream: TextIO | None = None, environ: Mapping[str, str] = os.environ) -> None:
@@ -30,15 +31,24 @@ def configure(process: str, stream: TextIO | None = None, environ: Mapping[str, 
     handler = logging.StreamHandler(stream)
     handler.setFormatter(HumanFormatter(process) if stream.isatty() else JsonFormatter(process))
     wanted = environ.get(LEVEL_VARIABLE, "INFO").upper()
-    root = logging.getLogger()
-    root.handlers[:] = [handler]
-    root.setLevel(wanted if wanted in _LEVELS else "INFO")
-    for name in _CHATTY:
-        logging.getLogger(name).setLevel(logging.NOTSET if wanted == "DEBUG" else logging.WARNING)
-    if wanted not in _LEVELS:
+    logging.getLogger().handlers[:] = [handler]
+    set_level(wanted if wanted in LEVELS else "INFO")
+    if wanted not in LEVELS:
         logging.getLogger(__name__).warning(
-            "%s is %r: taking INFO (known: %s)", LEVEL_VARIABLE, wanted, ", ".join(_LEVELS)
+            "%s is %r: taking INFO (known: %s)", LEVEL_VARIABLE, wanted, ", ".join(LEVELS)
         )
+
+
+def level() -> str:
+    """What this process says at least now; one of LEVELS."""
+    return logging.getLevelName(logging.getLogger().level)
+
+
+def set_level(wanted: str) -> None:
+    """From now on this process says what is of this level (of LEVELS) or above."""
+    logging.getLogger().setLevel(wanted)
+    for name in _CHATTY:
+        logging.getLogger(name).setLevel(logging.WARNING if wanted == "INFO" else logging.NOTSET)
 
 
 class HumanFormatter(logging.Formatter):

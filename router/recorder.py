@@ -3,14 +3,14 @@
     python -m router.recorder --channel FD --listen PATH
 
 Floor 5. It builds its parts and lends them the clock, the loop and two threads; what is done with a capture is
-`pairs.pipeline`. Started by the supervisor with one end of a socketpair as FD: RecorderSettings and Drain come in,
-RecorderTally goes out. Workers connect to the Unix socket PATH and send Captures; it appears there (bound under
-another name and renamed) once the settings are known and what a killed recorder left is taken up.
+`pairs.pipeline`. Started by the supervisor with one end of a socketpair as FD: RecorderSettings, Erase and Drain come
+in, RecorderTally and Erasing go out. Workers connect to the Unix socket PATH and send Captures; it appears there
+(bound under another name and renamed) once the settings are known and what a killed recorder left is taken up.
 
 It leaves when the channel is gone and no worker is connected any more: workers outlive their controller. On Drain
-or SIGTERM it goes on until the workers have hung up or the grace is over, writes what it has, and exits 0. SIGINT
-is for the controller to judge. After a kill -9 the next recorder takes up the spool; each capture ends in the log
-once.
+it goes on until the workers have hung up or the grace is over, writes what it has, and exits 0. SIGTERM and SIGINT
+are for the controller to judge; without one, SIGTERM is a Drain with a grace that is enough for the workers'. After
+a kill -9 the next recorder takes up the spool; each capture ends in the log once.
 """
 
 import argparse
@@ -27,14 +27,31 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import uvloop
+from msgspec.structs import replace
 
 from router import logs
-from router.channel import Capture, Drain, Frame, Link, RecorderSettings, Taken
+from router.channel import (
+    Capture,
+    Drain,
+    Erase,
+    Frame,
+    Half,
+    Link,
+    LogLevel,
+    RecorderSettings,
+    RecorderTally,
+    SinkTally,
+    Taken,
+)
+from router.pairs.erasing import Eraser
+from router.pairs.forgotten import Forgotten
+from router.pairs.halves import opened
 from router.pairs.joining import Joiner
 from router.pairs.pipeline import Key, Pipeline
 from router.pairs.reading import written
 from router.pairs.segments import deployments
-from router.pairs.sinks import jsonl
+from router.pairs.sinks import decode_sinks, jsonl
+from router.pairs.sinks.outlets import Outlets, clear
 from router.pairs.spool import Segment, Spool, captures, started
 
 _log = logging.getLogger("router.recorder")  # the module itself runs as __main__
@@ -48,8 +65,12 @@ _SETTLE = 0.5
 _CLEAN = 60.0
 """Seconds between looks for segments that are too old or were never packed."""
 
-_TERM_GRACE = 2.0
-"""Seconds workers have to hang up after a SIGTERM."""
+_TERM_GRACE = 40.0
+"""Seconds the workers have to hang up when a SIGTERM ends all that a dead controller left: their own grace, and the
+time they take to hand over what they have."""
+
+_DELIVER = 3.0
+"""Seconds the sinks beside the file have, at the end, for what waits; the rest stays on disk."""
 
 _MAX_PATH = 107
 """Bytes in the path of a Unix socket on Linux."""
@@ -73,21 +94,25 @@ class Recorder:
         self._leave_at: float | None = None
         self._changed = asyncio.Event()
         self._arrived = asyncio.Event()
+        self._rearrange = asyncio.Event()
+        self._told: tuple[SinkTally, ...] = ()
         self._store: _Store | None = None
         # Packing a large segment must not hold up the next fsync.
         self._disk = ThreadPoolExecutor(1, "fsync")
         self._packer = ThreadPoolExecutor(1, "pack")
+        self._erasures: set[asyncio.Task[None]] = set()
 
     async def run(self, channel: socket.socket) -> None:
         """Records until the process should end. Raises OSError when it cannot listen."""
         loop = asyncio.get_running_loop()
-        loop.add_signal_handler(signal.SIGTERM, self._leave, _TERM_GRACE)
+        loop.add_signal_handler(signal.SIGTERM, self._on_sigterm)
         await loop.create_unix_connection(lambda: self._channel, sock=channel)
         while self._settings is None:
             if self._is_over():
                 return
             await self._change()
         store = self._store = _Store(self._settings)
+        await store.arrange()
         await self._take_up(store)
         with _appear(self._listen) as listener:
             server = await loop.create_unix_server(self._accept, sock=listener)
@@ -103,6 +128,7 @@ class Recorder:
             asyncio.create_task(self._write_pairs(store), name="write"),
             asyncio.create_task(self._tick(store), name="tick"),
             asyncio.create_task(self._settle(store), name="settle"),
+            asyncio.create_task(self._arrange(store), name="arrange"),
         ]
         done, pending = await asyncio.wait(work, return_when=asyncio.FIRST_COMPLETED)
         for task in pending:
@@ -139,6 +165,13 @@ class Recorder:
             store.sink.rotate(time.time())
             self._report(store)
 
+    async def _arrange(self, store: "_Store") -> None:
+        """Follows the settings of the sinks beside the file."""
+        while True:
+            await self._rearrange.wait()
+            self._rearrange.clear()
+            await store.arrange()
+
     async def _settle(self, store: "_Store") -> None:
         loop = asyncio.get_running_loop()
         clean_at, trouble = time.monotonic() + _CLEAN, ""
@@ -165,6 +198,7 @@ class Recorder:
         except OSError as error:
             _log.error("the last pairs may not be durable: %s", error)
         store.spool.close()
+        await store.outlets.close(_DELIVER)
         self._report(store)
         self._channel.close()
         with suppress(TimeoutError):
@@ -175,8 +209,12 @@ class Recorder:
         self._packer.shutdown(cancel_futures=True)  # the next recorder packs what is left
 
     def _report(self, store: "_Store") -> None:
-        if self._channel.connected and (tally := store.pipeline.tally()) is not None:
-            self._channel.send(tally)
+        if not self._channel.connected:
+            return
+        tally, sinks = store.pipeline.tally(), store.outlets.tallies()
+        if tally is not None or sinks != self._told:
+            self._told = sinks
+            self._channel.send(replace(tally or RecorderTally((), ()), sinks=sinks))
 
     def _on_channel(self, _: Link, frame: Frame) -> None:
         if isinstance(frame, Drain):
@@ -185,7 +223,18 @@ class Recorder:
             self._settings = frame
             if self._store is not None:
                 self._store.configure(frame)
+                self._rearrange.set()
             self._changed.set()
+        elif isinstance(frame, LogLevel):
+            logs.set_level(frame.level)
+        elif isinstance(frame, Erase) and self._store is not None:
+            self._erase(self._store, frame)
+
+    def _erase(self, store: "_Store", order: Erase) -> None:
+        eraser = Eraser(store.pipeline, store.outlets, store.spool, store.sink, self._disk, self._packer)
+        task = asyncio.get_running_loop().create_task(eraser.erase(order, store.path, self._channel.send))
+        self._erasures.add(task)
+        task.add_done_callback(self._erasures.discard)
 
     def _accept(self) -> Link:
         link = Link(self._on_worker, self._on_worker_lost)
@@ -193,6 +242,8 @@ class Recorder:
         return link
 
     def _on_worker(self, link: Link, frame: Frame) -> None:
+        if isinstance(frame, Half):
+            frame = opened(frame)
         if isinstance(frame, Capture) and self._store is not None:
             self._store.pipeline.take(frame, time.monotonic())
             self._arrived.set()
@@ -207,6 +258,13 @@ class Recorder:
     def _on_worker_lost(self, link: Link) -> None:
         self._workers.discard(link)
         self._changed.set()
+
+    def _on_sigterm(self) -> None:
+        """A signal to the whole group is the controller's to answer: workers still have captures to hand over."""
+        if self._channel.connected:
+            _log.info("SIGTERM ignored: the controller says when the recorder ends (kill -9 replaces it)")
+        else:
+            self._leave(_TERM_GRACE)
 
     def _leave(self, grace: float) -> None:
         self._leave_at = time.monotonic() + grace
@@ -237,19 +295,35 @@ class _Store:
     def __init__(self, settings: RecorderSettings) -> None:
         self.path = Path(settings.path)
         self.keep = settings.keep
+        self.sinks = settings.sinks
+        self.outlets = Outlets(self.path, self.keep)
         self.sink = jsonl.JsonlSink(self.path, settings.rotate_size, settings.rotate_every)
         self.spool = Spool(self.path)
-        self.pipeline = Pipeline(self.spool, self.sink, Joiner())
+        self.forgotten = Forgotten(self.path)
+        self.pipeline = Pipeline(
+            self.spool, self.sink, Joiner(), self.outlets.offer, forgotten=self.forgotten
+        )
         self.pipeline.configure(settings)
 
     def configure(self, settings: RecorderSettings) -> None:
-        self.keep = settings.keep
+        self.keep, self.sinks = settings.keep, settings.sinks
         self.sink.rotate_size, self.sink.rotate_every = settings.rotate_size, settings.rotate_every
         if Path(settings.path) != self.path:
             self.path = Path(settings.path)
             self.sink.move(self.path)
             self.spool.move(self.path)
+            self._remember()
         self.pipeline.configure(settings)
+
+    def _remember(self) -> None:
+        try:
+            self.forgotten.move(self.path)
+        except OSError as error:
+            _log.warning("a recorder after this one will not know whom to forget: %s", error)
+
+    async def arrange(self) -> None:
+        """Has the sinks beside the file that the settings name."""
+        await self.outlets.configure(decode_sinks(self.sinks), self.path, self.keep)
 
 
 def _written(path: Path, leftovers: list[Segment]) -> set[Key]:
@@ -268,6 +342,7 @@ def _keep_house(path: Path, keep: float) -> None:
         for segment in jsonl.abandoned(path):
             _pack(segment)
         jsonl.expire(path, time.time() - keep)
+        clear(path, time.time() - keep)
     except OSError as error:
         _log.warning("old pairs could not be cleared away: %s", error)
 

@@ -9,7 +9,7 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Iterator, Mapping
 from pathlib import Path
 
 import uvloop
@@ -17,17 +17,15 @@ import uvloop
 import router
 from router import logs
 from router.config.loader import Loaded, load, watch
+from router.control.handover import take_over
 from router.control.listening import address_of, open_exclusive
 from router.control.runtime import RuntimeDirectory
-from router.control.supervisor import Supervisor
+from router.control.supervisor import Commands, Lifetimes, Supervisor
 from router.errors import ConfigError, RouterError
 from router.rollout.journal import Journal
 from router.telemetry.ledger import Ledger
 
 _log = logging.getLogger(__name__)
-
-GRACE = 30.0
-"""Seconds that requests in flight have to end when the router stops."""
 
 _START = 30.0
 """Seconds until every worker serves, or the start has failed."""
@@ -35,28 +33,38 @@ _START = 30.0
 _QUOTA = Path("/sys/fs/cgroup/cpu.max")
 
 
-def serve(config_path: Path) -> None:
+class HandedOver(Exception):
+    """Told to leave the workers to the next controller."""
+
+
+def serve(config_path: Path, *, instead: bool = False) -> None:
     """`run` on uvloop; raises SystemExit with its status."""
-    raise SystemExit(uvloop.run(run(config_path)))
+    raise SystemExit(uvloop.run(run(config_path, instead=instead)))
 
 
-async def run(config_path: Path) -> int:
+async def run(config_path: Path, *, instead: bool = False) -> int:
     """Routes traffic as the file (or directory) says, until SIGTERM or SIGINT; SIGHUP reads it again.
 
-    Returns the exit status: 0 stopped as asked, 1 failed (standard error says why), 2 the configuration is
-    refused (standard error says everything that is wrong with it).
+    `instead` takes the place of the controller that runs with the same state, without a pause for clients; SIGUSR2
+    makes room for such a one. Returns the exit status: 0 stopped as asked, 1 failed (standard error says why), 2
+    the configuration is refused (standard error says everything that is wrong with it).
     """
     logs.configure("controller")
     changes = watch(config_path)
     try:
-        loaded = load(config_path, os.environ)
+        named = Named(os.environ)
+        loaded = load(config_path, named)
     except ConfigError as error:
         print(error, file=sys.stderr)
         return 2
     try:
         async with asyncio.TaskGroup() as tasks:
-            await _serve(config_path, loaded, changes, tasks)
+            if instead:
+                await asyncio.to_thread(take_over, Path(loaded.config.state.path))
+            await _serve(config_path, loaded, changes, tasks, named.others())
     except BaseExceptionGroup as failures:
+        if failures.subgroup(HandedOver) is not None:
+            return 0
         expected, others = failures.split(RouterError)
         for failure in _leaves(expected):
             _log.critical("%s", failure)
@@ -66,15 +74,43 @@ async def run(config_path: Path) -> int:
     return 0
 
 
+class Named(Mapping[str, str]):
+    """An environment that remembers which variables somebody asked for."""
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self._environ = environ
+        self._asked: set[str] = set()
+
+    def __getitem__(self, name: str) -> str:
+        self._asked.add(name)
+        return self._environ[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._environ)
+
+    def __len__(self) -> int:
+        return len(self._environ)
+
+    def others(self) -> dict[str, str]:
+        """What nobody asked for."""
+        return {name: self._environ[name] for name in self._environ if name not in self._asked}
+
+
 async def _serve(
-    path: Path, loaded: Loaded, changes: AsyncGenerator[None, None], tasks: asyncio.TaskGroup
+    path: Path,
+    loaded: Loaded,
+    changes: AsyncGenerator[None, None],
+    tasks: asyncio.TaskGroup,
+    environ: Mapping[str, str],
 ) -> None:
+    """`environ` is what other processes get: what the configuration names may be secret, and is not their business."""
     config, ledger = loaded.config, Ledger()
     # What may be refused comes first: nothing an earlier controller left running has been touched then.
     runtime = RuntimeDirectory(Path(config.state.path))
     journal = Journal(Path(config.state.path))
     admin = open_exclusive(config.admin.listen)
-    supervisor = Supervisor(runtime, ledger, tasks)
+    lifetimes = Lifetimes(config.drain_timeout, config.orphan_timeout)
+    supervisor = Supervisor(runtime, ledger, tasks, Commands(environ=environ), lifetimes)
     signals = Signals(supervisor)
     workers = usable_cpus() if config.workers == "auto" else config.workers
     await supervisor.start(config.listen, workers)
@@ -94,28 +130,41 @@ async def _serve(
         places = ", ".join(supervisor.addresses)
         print(
             f"router {router.__version__} is ready: {places} (workers: {workers}), "
-            f"admin http://{address_of(admin[0])}",
+            f"admin {'https' if config.admin.tls else 'http'}://{address_of(admin[0])}",
             flush=True,
         )
         plane.go_on(changes, signals.reload)
         await signals.stop.wait()
-    _log.info("stopping: requests in flight have %g s", GRACE)
+    if signals.leaving:
+        _log.info("handing over: workers serve on until the next controller takes them")
+        await plane.settle()
+        await plane.close()
+        raise HandedOver
+    _log.info("stopping: requests in flight have %g s", lifetimes.drain)
     await plane.settle()
-    await supervisor.stop(GRACE)
+    await supervisor.stop(lifetimes.drain)
     await plane.close()
 
 
 class Signals:
-    """SIGTERM and SIGINT set `stop`, a second one ends all workers at once; SIGHUP sets `reload`."""
+    """SIGTERM and SIGINT set `stop`, a second one ends all workers at once; SIGHUP sets `reload`. SIGUSR2 sets `stop`
+    too, and `leaving`: the workers stay."""
 
     def __init__(self, supervisor: Supervisor) -> None:
         self.stop = asyncio.Event()
         self.reload = asyncio.Event()
+        self.leaving = False
         self._supervisor = supervisor
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._on_stop)
         loop.add_signal_handler(signal.SIGHUP, self.reload.set)
+        loop.add_signal_handler(signal.SIGUSR2, self._on_leave)
+
+    def _on_leave(self) -> None:
+        if not self.stop.is_set():
+            self.leaving = True
+            self.stop.set()
 
     def _on_stop(self) -> None:
         if self.stop.is_set():

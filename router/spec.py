@@ -1,10 +1,11 @@
-"""What every configuration model shares: the strict base model and the units people write.
+"""What every configuration model shares: the strict base model, the units people write, and the URLs it calls.
 
 Floor 0. Durations are seconds (float), shares are fractions of 1 with four decimals, sizes are bytes.
 """
 
 import re
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -13,6 +14,8 @@ from pydantic import (
     ConfigDict,
     GetCoreSchemaHandler,
     GetJsonSchemaHandler,
+    PlainSerializer,
+    SerializationInfo,
     SerializerFunctionWrapHandler,
     WithJsonSchema,
 )
@@ -25,6 +28,9 @@ _LONGEST = 36500 * 86400.0
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*(B|KiB|MiB|GiB|KB|MB|GB)")
 _BYTES = {"B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "KB": 10**3, "MB": 10**6, "GB": 10**9}
 _LARGEST = 1 << 50
+_URL = re.compile(r"https?://[!-~]+")
+_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_HEADER_VALUE = re.compile(r"[\t -~]*")
 
 SHARE_PARTS = 10_000
 """A share is a whole number of these parts: assignment hashes keys over as many buckets."""
@@ -111,7 +117,18 @@ _DURATION_SCHEMA = {
 _SHARE_SCHEMA = {"type": ["string", "number"], "examples": ["5%", 0.05]}
 _SIZE_SCHEMA = {"type": ["string", "integer"], "pattern": rf"^{_SIZE.pattern}$", "examples": ["64KiB"]}
 
-Duration = Annotated[float, BeforeValidator(parse_duration), WithJsonSchema(_DURATION_SCHEMA)]
+
+def _as_written(seconds: float, info: SerializationInfo) -> float | str:
+    """With a unit where the text is to be read again (`round_trip`), else the number."""
+    return f"{seconds:f}s" if info.round_trip else seconds
+
+
+Duration = Annotated[
+    float,
+    BeforeValidator(parse_duration),
+    PlainSerializer(_as_written),
+    WithJsonSchema(_DURATION_SCHEMA),
+]
 """Seconds; written as `250ms`, `30s`, `10m`, `1h30m`, `7d`."""
 
 Share = Annotated[float, BeforeValidator(parse_share), WithJsonSchema(_SHARE_SCHEMA)]
@@ -119,6 +136,40 @@ Share = Annotated[float, BeforeValidator(parse_share), WithJsonSchema(_SHARE_SCH
 
 Size = Annotated[int, BeforeValidator(parse_size), WithJsonSchema(_SIZE_SCHEMA)]
 """Bytes; written as `64KiB`."""
+
+
+def _check_url(url: str) -> str:
+    rule = (
+        "a URL that is called names scheme and host and has no spaces, such as https://checks:443/loan?key=a"
+    )
+    if not _URL.fullmatch(url):
+        raise ValueError(rule)
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError:
+        raise ValueError("the port of a URL lies between 0 and 65535") from None
+    if not parts.hostname or parts.fragment:
+        raise ValueError(f"{rule}, and no fragment")
+    if parts.username or parts.password:
+        raise ValueError("a URL here has no user or password: send them as a header")
+    return url
+
+
+def _check_headers(headers: dict[str, str]) -> dict[str, str]:
+    for name, value in headers.items():
+        if not _HEADER_NAME.fullmatch(name):
+            raise ValueError(f"{name!r} is no header name")
+        if not _HEADER_VALUE.fullmatch(value):
+            raise ValueError(f"the value of {name} has characters that no header may have")
+    return headers
+
+
+CallUrl = Annotated[str, AfterValidator(_check_url)]
+"""Where a call of ours goes: http or https. Path and query may hold secrets, and are shown to nobody."""
+
+CallHeaders = Annotated[dict[str, str], AfterValidator(_check_headers)]
+"""What a call of ours brings. Values may hold secrets, and are shown to nobody."""
 
 NotYet = AfterValidator(_unsupported)
 """Marks a key of the YAML that is checked but has no effect yet: using it is an error, never silence."""

@@ -14,7 +14,6 @@ import logging
 import os
 import signal
 import socket
-import ssl
 from collections.abc import Coroutine
 from contextlib import suppress
 
@@ -27,20 +26,19 @@ from router.channel import (
     EndpointsDown,
     Frame,
     Link,
-    Listener,
+    LogLevel,
     Orphan,
     Publish,
     Start,
     encode,
 )
+from router.dataplane.door import raise_descriptor_limit
 from router.dataplane.engine import Engine
 from router.patterns.plan import decode_snapshot
+from router.tls import CHECK_EVERY, ServerTls
 
 TALLY_EVERY = 0.25
 """Seconds between two looks at what there is to report."""
-
-DRAIN_GRACE = 30.0
-"""Seconds that requests in flight have when an orphan is told to end."""
 
 _log = logging.getLogger("router.worker")  # the module itself runs as __main__
 
@@ -53,7 +51,9 @@ class Worker:
         self._start: Start | None = None
         self._engine: Engine | None = None
         self._sockets: list[socket.socket] = []
+        self._tls: list[ServerTls] = []
         self._controller: Link | None = None
+        self._giving_up: asyncio.TimerHandle | None = None
         self._accepting = False
         self._draining: asyncio.Task[None] | None = None
         self._done = asyncio.Event()
@@ -80,13 +80,15 @@ class Worker:
                 self._acknowledge(link, frame.generation)
             case EndpointsDown() if self._engine is not None:
                 self._engine.runtime.set_down(frozenset(frame.urls))
+            case LogLevel():
+                logs.set_level(frame.level)
             case Drain():
                 self._drain(frame)
 
     def _begin(self, start: Start) -> None:
         self._start = start
         logs.configure(f"worker-{start.index}")
-        self._engine = engine = Engine(self._loop, start.recorder)
+        self._engine = engine = Engine(self._loop, start.recorder, raise_descriptor_limit())
         engine.recorder.start()
         self._sockets = [socket.socket(fileno=listener.fd) for listener in start.listeners]
         self._spawn(self._await_rescue(start.rescue))
@@ -104,11 +106,19 @@ class Worker:
         assert self._engine is not None
         assert self._start is not None
         for sock, listener in zip(self._sockets, self._start.listeners, strict=True):
+            tls = ServerTls(listener.cert, listener.key) if listener.cert else None
             # A duplicate, so that the original can still be handed to a new controller after draining began.
-            await self._engine.listen(sock.dup(), _tls(listener))
+            await self._engine.listen(sock.dup(), tls.context if tls is not None else None)
+            self._tls += [tls] if tls is not None else []
         gc.collect()
         gc.freeze()  # what lives as long as the process is not looked at again
+        self._renew_certificates()
         link.send(Applied(generation))
+
+    def _renew_certificates(self) -> None:
+        for tls in self._tls:
+            tls.renew()
+        self._loop.call_later(CHECK_EVERY, self._renew_certificates)
 
     def _report(self) -> None:
         assert self._engine is not None
@@ -122,8 +132,17 @@ class Worker:
     def _on_controller_lost(self, link: Link) -> None:
         if self._controller is link:
             self._controller = None
+            if self._start is not None:
+                self._giving_up = self._loop.call_later(self._start.orphan_timeout, self._give_up)
         if self._start is None:
             self._done.set()  # without Start there is nothing to serve, and no rescue socket to be found by
+
+    def _give_up(self) -> None:
+        assert self._start is not None
+        _log.error(
+            "no controller for %g s: nobody can steer this worker any more", self._start.orphan_timeout
+        )
+        self._drain(Drain(self._start.drain_timeout, close_idle=True))
 
     async def _await_rescue(self, path: str) -> None:
         """Answers a new controller with who we are and our listening sockets; then it is our controller."""
@@ -154,12 +173,15 @@ class Worker:
             lambda: Link(self._on_frame, self._on_controller_lost), sock=connection
         )
         self._controller = link
+        if self._giving_up is not None:
+            self._giving_up.cancel()
         self._engine.retell()
 
     def _on_sigterm(self) -> None:
         """A signal to the whole group is the controller's to answer, in order; an orphan answers it itself."""
         if self._controller is None:
-            self._drain(Drain(DRAIN_GRACE, close_idle=True))
+            grace = self._start.drain_timeout if self._start is not None else 0.0
+            self._drain(Drain(grace, close_idle=True))
         else:
             _log.info("SIGTERM ignored: the controller says when a worker drains (kill -9 replaces it)")
 
@@ -193,15 +215,6 @@ class Worker:
             # Half a worker is worse than none: the controller replaces it.
             _log.critical("a task of this worker failed", exc_info=error)
             os._exit(70)
-
-
-def _tls(listener: Listener) -> ssl.SSLContext | None:
-    if not listener.cert:
-        return None
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.set_alpn_protocols(["http/1.1"])
-    context.load_cert_chain(listener.cert, listener.key)
-    return context
 
 
 async def _run(channel: socket.socket) -> None:

@@ -30,9 +30,12 @@ COMMANDS = {
         Entry("demo", "demo", "Run", "See a pattern at work with two sample models and visible traffic."),
         Entry("validate", "check", "Check", "Say everything that is wrong with configurations."),
         Entry("schema", "check", "Check", "Print the JSON Schema of the configuration, for editors."),
+        Entry("plan", "plan", "Check", "Print rollouts as timetables, at the traffic you expect."),
         Entry("status", "status", "Look", "Show what every deployment, or one, is doing."),
         Entry("history", "history", "Look", "Show what happened to a deployment: when, who, what and why."),
-        Entry("pairs", "pairs", "Look", "Look at paired answers: tail, show, stats."),
+        Entry("whatif", "whatif", "Look", "Run other gates over what past rollouts counted."),
+        Entry("pairs", "pairs", "Look", "Look at paired answers: tail, show, stats, export, sql, erase."),
+        Entry("replay", "replay", "Look", "Send recorded requests to a new version and compare its answers."),
         Entry("rollback", "operate", "Act", "Send all requests to the trusted version, at once."),
         Entry("promote", "operate", "Act", "Go on to the next step, or end a pause."),
         Entry("pause", "operate", "Act", "Stay at the present step until resumed."),
@@ -40,6 +43,8 @@ COMMANDS = {
         Entry("restart", "operate", "Act", "Begin a rollout anew, also after a rollback."),
         Entry("share", "operate", "Act", "Set the candidate's share by hand."),
         Entry("switch", "operate", "Act", "Make a colour live (blue-green)."),
+        Entry("reload", "reload", "Act", "Read the configuration again, or replace the workers."),
+        Entry("log-level", "loglevel", "Act", "Show or set what the log of a running router says."),
         Entry("healthcheck", "healthcheck", "", "Exit 0 when the router is ready, for containers."),
     )
 }
@@ -56,7 +61,7 @@ class LazyGroup(click.Group):
         if cmd_name not in COMMANDS:
             return None
         module = importlib.import_module(f"{__name__}.{COMMANDS[cmd_name].module}")
-        command: click.Command = getattr(module, cmd_name)
+        command: click.Command = getattr(module, cmd_name.replace("-", "_"))
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

@@ -1,5 +1,7 @@
 """Commands that act on a rollout: rollback, promote, pause, resume, restart, share, switch."""
 
+from collections.abc import Callable
+from functools import wraps
 from typing import Any
 
 import click
@@ -7,7 +9,7 @@ from rich.console import Group
 from rich.text import Text
 
 from router.cli.client import Session, deployment_path, talks_to_router
-from router.cli.wording import PHASE_STYLES, number, percent
+from router.cli.wording import PHASE_STYLES, number, percent, plain
 from router.spec import parse_share
 
 
@@ -46,83 +48,98 @@ def outcome(answer: dict[str, Any]) -> Group:
         lines.append(Text(f"warning: {late} replaced", "yellow"))
     if not answer["persisted"]:
         lines.append(Text("warning: not written to the journal; a restart would forget it", "yellow"))
+    lines += [Text(f"warning: {plain(warning)}", "yellow") for warning in answer["warnings"]]
     return Group(*lines)
 
 
-def act(session: Session, name: str, action: str, body: dict[str, Any] | None = None) -> None:
-    """Posts the action and shows what took effect."""
-    session.show(session.admin.post(deployment_path(name, action), body), outcome)
+Act = Callable[[str, dict[str, Any]], None]
+"""Posts an action with its body, and shows what took effect."""
+
+
+def acts_on_deployment(command: Callable[..., None]) -> Callable[..., None]:
+    """Gives a command the argument NAME and the options all commands share, and an Act in their place."""
+
+    @click.argument("name")
+    @click.option("--reason", metavar="TEXT", default="", help="Kept in the history.")
+    @click.option("--seen", type=click.IntRange(min=0), metavar="GENERATION", default=None,
+                  help="Act only if the deployment has not changed since this generation.")  # fmt: skip
+    @talks_to_router
+    @wraps(command)
+    def with_act(session: Session, name: str, reason: str, seen: int | None, **arguments: Any) -> None:
+        def act(action: str, body: dict[str, Any]) -> None:
+            more = {"reason": reason} if reason else {}
+            session.show(session.admin.post(deployment_path(name, action), body | more, seen), outcome)
+
+        command(act, **arguments)
+
+    return with_act
 
 
 @click.command()
-@click.argument("name")
-@click.option("--reason", metavar="TEXT", default="", help="Kept in the history.")
-@talks_to_router
-def rollback(session: Session, name: str, reason: str) -> None:
+@acts_on_deployment
+def rollback(act: Act) -> None:
     """Send all requests to the trusted version, at once.
 
     Possible in every phase. When this returns, no request that arrives later reaches the candidate. It stays
-    so through edits and restarts, until the candidate changes or somebody says `router restart`.
+    so through edits and restarts, until the candidate changes or somebody says `router restart`. Warns where the
+    trusted version has no healthy endpoint, or more is in flight than it takes.
 
     \b
       router rollback loan-approval --reason "wrong on small loans"
     """
-    act(session, name, "rollback", {"reason": reason} if reason else None)
+    act("rollback", {})
 
 
 @click.command()
-@click.argument("name")
-@talks_to_router
-def promote(session: Session, name: str) -> None:
+@click.option("--full", is_flag=True, help="To 100 % at once, whatever steps are left.")
+@acts_on_deployment
+def promote(act: Act, full: bool) -> None:
     """Go on to the next step, or end a pause.
 
     \b
       router promote loan-approval
+      router promote loan-approval --full --reason "proven elsewhere"
     """
-    act(session, name, "promote")
+    act("promote", {"full": True} if full else {})
 
 
 @click.command()
-@click.argument("name")
-@talks_to_router
-def pause(session: Session, name: str) -> None:
+@acts_on_deployment
+def pause(act: Act) -> None:
     """Stay at the present step until resumed.
 
     \b
       router pause loan-approval
     """
-    act(session, name, "pause")
+    act("pause", {})
 
 
 @click.command()
-@click.argument("name")
-@talks_to_router
-def resume(session: Session, name: str) -> None:
+@acts_on_deployment
+def resume(act: Act) -> None:
     """Go on with a paused rollout.
 
     \b
       router resume loan-approval
     """
-    act(session, name, "resume")
+    act("resume", {})
 
 
 @click.command()
-@click.argument("name")
-@talks_to_router
-def restart(session: Session, name: str) -> None:
+@acts_on_deployment
+def restart(act: Act) -> None:
     """Begin a rollout anew, also after a rollback.
 
     \b
       router restart loan-approval
     """
-    act(session, name, "restart")
+    act("restart", {})
 
 
 @click.command()
-@click.argument("name")
+@acts_on_deployment
 @click.argument("candidate", metavar="SHARE", type=ShareParameter())
-@talks_to_router
-def share(session: Session, name: str, candidate: float) -> None:
+def share(act: Act, candidate: float) -> None:
     """Set the candidate's share by hand.
 
     SHARE is written 25% or 0.25.
@@ -130,17 +147,16 @@ def share(session: Session, name: str, candidate: float) -> None:
     \b
       router share loan-approval 25%
     """
-    act(session, name, "share", {"candidate": candidate})
+    act("share", {"candidate": candidate})
 
 
 @click.command()
-@click.argument("name")
+@acts_on_deployment
 @click.argument("colour", type=click.Choice(["blue", "green"]))
-@talks_to_router
-def switch(session: Session, name: str, colour: str) -> None:
+def switch(act: Act, colour: str) -> None:
     """Make a colour live (blue-green).
 
     \b
       router switch loan-approval green
     """
-    act(session, name, "switch", {"to": colour})
+    act("switch", {"to": colour})

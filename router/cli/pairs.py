@@ -14,7 +14,11 @@ from rich.table import Table
 from rich.text import Text
 
 from router.cli.client import Failed, Session, deployment_path, talks_to_router
-from router.cli.wording import number, percent, plain
+from router.cli.comparison import stats
+from router.cli.erase import erase
+from router.cli.export import export
+from router.cli.sql import sql
+from router.cli.wording import number, plain
 
 VERDICT_STYLES = {"match": "green", "mismatch": "red", "incomparable": "yellow"}
 VERDICTS = click.Choice(list(VERDICT_STYLES))
@@ -33,11 +37,17 @@ Pair = dict[str, Any]
 
 @click.group()
 def pairs() -> None:
-    """Look at paired answers: tail, show, stats.
+    """Look at paired answers: tail, show, stats, export, sql, erase.
 
     \b
       router pairs tail loan-approval --verdict mismatch
     """
+
+
+pairs.add_command(stats)
+pairs.add_command(export)
+pairs.add_command(sql)
+pairs.add_command(erase)
 
 
 def recent(session: Session, name: str, limit: int, **wanted: str | None) -> list[Pair]:
@@ -90,7 +100,7 @@ def half_text(half: dict[str, Any]) -> str:
 
 
 def difference_text(difference: dict[str, Any]) -> str:
-    return f"{difference['at']}: {short(difference['primary'])} -> {short(difference['shadow'])}"
+    return f"{plain(difference['at'])}: {short(difference['primary'])} -> {short(difference['shadow'])}"
 
 
 def short(value: Any, length: int = 60) -> str:
@@ -116,30 +126,6 @@ def in_full(pair: Pair) -> RenderableType:
     if pair["differences_more"]:
         table.add_row("", f"and in {number(pair['differences_more'], 'more place')}")
     return Group(one_line(pair), Padding(table, (0, 0, 1, 2), expand=False))
-
-
-def statistics(answer: dict[str, Any]) -> RenderableType:
-    """A table of version pairs with agreement and verdicts, and where the mismatches are."""
-    if not answer["comparisons"]:
-        return Text("no pairs yet")
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
-    for heading in ("answered", "copied to"):
-        table.add_column(heading, overflow="fold")
-    for heading in ("agreement", "95% interval", *VERDICT_STYLES):
-        table.add_column(heading, justify="right", no_wrap=True)
-    fields = Table.grid(padding=(0, 2, 0, 0))
-    for versions in answer["comparisons"]:
-        agreement, primary, shadow = versions["agreement"], versions["primary"], versions["shadow"]
-        table.add_row(
-            primary,
-            shadow,
-            percent(agreement["ratio"]),
-            f"{percent(agreement['low'])} to {percent(agreement['high'])}",
-            *(str(versions["verdicts"].get(verdict, 0)) for verdict in VERDICT_STYLES),
-        )
-        for field, count in versions["fields"]:
-            fields.add_row(f"{primary} and {shadow} differ at", plain(field), f"in {number(count, 'pair')}")
-    return Group(table, "", fields) if fields.row_count else table
 
 
 def news(session: Session, name: str, verdict: str | None, first: int) -> Iterator[list[Pair]]:
@@ -204,15 +190,3 @@ def show(session: Session, name: str, id: str | None, verdict: str | None, limit
     if id and not found:
         raise Failed(f"no such pair of a request {id!r} is in the log of {name}")
     session.show(found, lambda found: Group(*map(in_full, reversed(found))))
-
-
-@pairs.command()
-@click.argument("name")
-@talks_to_router
-def stats(session: Session, name: str) -> None:
-    """Show how often the versions agree, and where they differ.
-
-    \b
-      router pairs stats loan-approval
-    """
-    session.show(session.admin.get(deployment_path(name, "comparison")), statistics)

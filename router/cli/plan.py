@@ -113,7 +113,7 @@ def _endings(shown: dict[str, Any]) -> Iterator[Text]:
 def _assumptions(traffic: Traffic) -> Text:
     return Text(
         f"assumed: {traffic.rps:g} requests/s, {percent(traffic.error_rate)} fail on either side, "
-        f"{percent(traffic.agreement)} of the pairs agree",
+        f"{percent(traffic.agreement)} of the pairs agree, median latency {duration(traffic.latency)}",
         "dim",
     )
 

@@ -4,7 +4,7 @@ import json
 import time
 from collections.abc import Iterator
 from contextlib import suppress
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 from rich.console import Group, RenderableType
@@ -14,9 +14,11 @@ from rich.table import Table
 from rich.text import Text
 
 from router.cli.client import Failed, Session, deployment_path, talks_to_router
+from router.cli.gates import gates_table
 from router.cli.history import events_table
 from router.cli.trouble import condition, problems
-from router.cli.wording import PHASE_STYLES, milliseconds, moment, number, percent
+from router.cli.watching import NO_PULSE, Picture, Shown, stale
+from router.cli.wording import PHASE_STYLES, milliseconds, moment, number, percent, plain
 
 EVERY = 1.0
 """Seconds between two looks with --watch."""
@@ -64,7 +66,9 @@ def overview(answer: dict[str, Any], more: str = "") -> RenderableType:
     parts: list[RenderableType] = [*condition_lines(answer)]
     for deployment in deployments:
         parts += ["", headline(deployment), _indented(versions_table(deployment))]
-        parts.append(Text(f"  waits for {deployment['waits_for']}"))
+        parts.append(Padding(Text(f"waits for {plain(deployment['waits_for'])}"), (0, 0, 0, 2)))
+        if deployment["gates"]:
+            parts.append(_indented(gates_table(deployment["gates"])))
         parts.append(_indented(events_table(deployment["events"][: LAST_EVENTS if alone else 1])))
         if alone:
             parts += ["", _indented(commands_table(deployment, more))]
@@ -99,7 +103,8 @@ def headline(deployment: dict[str, Any]) -> Text:
 def step_text(deployment: dict[str, Any]) -> str:
     """`step 2 of 3`, counted from 1, while the rollout is at one."""
     step, steps = deployment["step"], deployment["steps"]
-    return f"step {step + 1} of {steps}" if step < steps and deployment["phase"] != "rolled_back" else ""
+    at_one = step < steps and deployment["phase"] not in ("steady", "rolled_back")
+    return f"step {step + 1} of {steps}" if at_one else ""
 
 
 def share_text(deployment: dict[str, Any]) -> str:
@@ -175,18 +180,42 @@ def _indented(table: Table) -> Padding:
 
 def _watch(session: Session, name: str | None, first: dict[str, Any]) -> None:
     """Shows a look, and another every second, for ever; a router that is away for a while is waited for."""
+    if session.console.is_terminal:
+        _watch_on_screen(session, name)
     look: RenderableType = overview(first, session.options)
-    with Live(console=session.console, auto_refresh=False) as live:
+    while True:
+        session.print(Group(look, ""))
+        time.sleep(EVERY)
+        try:
+            look = overview(ask(session, name), session.options)
+        except Failed as error:
+            look = Text(f"router: {error.message}")
+
+
+def _watch_on_screen(session: Session, name: str | None) -> NoReturn:
+    """The last picture stays while there is no newer one, and says how old it is."""
+    top: list[Text] = []
+    shown: list[Shown] = []
+    at, trouble = time.monotonic(), ""
+    with Live(console=session.console, auto_refresh=False, screen=True) as live:
         while True:
-            if session.console.is_terminal:
-                live.update(look, refresh=True)
-            else:
-                session.print(Group(look, ""))
-            time.sleep(EVERY)
             try:
-                look = overview(ask(session, name), session.options)
+                top, shown = picture_of(session, name)
+                at, trouble = time.monotonic(), ""
             except Failed as error:
-                look = Text(f"router: {error.message}", "bold red")
+                trouble = error.message
+            warning = [stale(trouble, time.monotonic() - at)] if trouble else []
+            live.update(Picture([*warning, *top], shown), refresh=True)
+            time.sleep(EVERY)
+
+
+def picture_of(session: Session, name: str | None) -> tuple[list[Text], list[Shown]]:
+    """How the router is, and every deployment asked for with what it did lately."""
+    answer, pulses = ask(session, name), session.admin.get("trends")["deployments"]
+    return list(condition_lines(answer)), [
+        Shown(each, pulses.get(each["name"], NO_PULSE), headline(each), roles(each))
+        for each in answer["deployments"]
+    ]
 
 
 @click.command()
@@ -197,7 +226,8 @@ def status(session: Session, name: str | None, watch: bool) -> None:
     """Show what every deployment, or one, is doing.
 
     What is wrong stands at the top: a refused configuration, workers that do not serve, unhealthy endpoints,
-    changes that are not on disk. With NAME also the last events and what to type next.
+    changes that are not on disk. With NAME also the last events and what to type next. --watch fills the screen:
+    what each version did in the last half minute, and requests a second of the last minutes as a line.
 
     Requests, errors and latencies are of all answers since the router started. A row `copies` counts the copies
     a version got beside the live answers; agreement is the part of them that was answered alike.

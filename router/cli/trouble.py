@@ -1,23 +1,28 @@
 """What is wrong with a running router, as sentences. Read from what its admin API and its metrics say."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from router.cli.wording import plain
+from router.cli.wording import number, plain
 
-_WANTED = ("router_workers", "router_endpoint_healthy", "router_journal_persisted")
+_WANTED = (
+    "router_workers", "router_endpoint_healthy", "router_journal_persisted", "router_sink_healthy",
+    "router_sink_waiting",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """What the metrics page tells: workers by state, unhealthy endpoints with whose they are, the journal."""
+    """What the metrics page tells: workers by state, unhealthy endpoints with whose they are, the journal, and what
+    waits for sinks whose last attempt failed."""
 
     workers: dict[str, int]
     unhealthy: tuple[tuple[str, str, str], ...]
     persisted: bool
+    failing_sinks: dict[str, int] = field(default_factory=dict)
 
 
 def condition(metrics: str) -> Condition:
@@ -26,6 +31,8 @@ def condition(metrics: str) -> Condition:
     workers: dict[str, int] = {}
     unhealthy: list[tuple[str, str, str]] = []
     persisted = True
+    failing: set[str] = set()
+    waiting: dict[str, int] = {}
     for family in text_string_to_metric_families("\n".join(lines) + "\n"):
         for name, labels, value, *_ in family.samples:
             if name == "router_workers":
@@ -34,7 +41,13 @@ def condition(metrics: str) -> Condition:
                 unhealthy.append((labels["deployment"], labels["version"], labels["endpoint"]))
             elif name == "router_journal_persisted":
                 persisted = bool(value)
-    return Condition(workers, tuple(unhealthy), persisted)
+            elif name == "router_sink_healthy" and not value:
+                failing.add(labels["sink"])
+            elif name == "router_sink_waiting":
+                waiting[labels["sink"]] = int(value)
+    return Condition(
+        workers, tuple(unhealthy), persisted, {sink: waiting.get(sink, 0) for sink in sorted(failing)}
+    )
 
 
 def problems(config: dict[str, Any], found: Condition) -> list[str]:
@@ -60,5 +73,7 @@ def _with_workers(config: dict[str, Any] | None, found: Condition) -> Iterator[s
 def _with_the_rest(found: Condition) -> Iterator[str]:
     for deployment, version, url in found.unhealthy:
         yield f"{deployment} {version}: endpoint {plain(url)} is unhealthy and gets no requests"
+    for sink, records in found.failing_sinks.items():
+        yield f"sink {sink} cannot be reached, {number(records, 'pair')} waiting; the router's log says why"
     if not found.persisted:
         yield "the last changes are not on disk: a restart of the router would forget them"

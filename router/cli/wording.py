@@ -13,6 +13,8 @@ PHASE_STYLES = {
     "rolled_back": "red",
 }
 
+VERDICT_STYLES = {"pass": "green", "fail": "red", "inconclusive": "yellow", "error": "magenta"}
+
 _BLANK_OR_CONTROL = re.compile(r"[\s\x00-\x1f\x7f-\x9f]+")
 
 

@@ -22,7 +22,7 @@ _WILDCARDS = ("0.0.0.0", "[::]")
 
 def check(source: Source, exists: Callable[[str], bool]) -> list[Problem]:
     """All mistakes that take two places to see. `exists` says whether a file is there."""
-    problems = [*_versions(source), *_matches(source), *_addresses(source)]
+    problems = [*_versions(source), *_segments(source), *_matches(source), *_addresses(source)]
     return [*problems, *_certificates(source, exists), *_tokens(source)]
 
 
@@ -73,6 +73,44 @@ def _named_versions(source: Source, rollout: Steps) -> Iterator[tuple[Steps, str
             for index, item in enumerate(_items(value)):
                 if isinstance(item, str):
                     yield (*rollout, key, index), item
+
+
+def _segments(source: Source) -> Iterator[Problem]:
+    """Gates on segments name a slice of `pairs`; workers count requests apart by one, read from a header."""
+    for name, deployment in _entries(source.values.get("deployments")).items():
+        slices = _entries(_entries(_entries(deployment).get("pairs")).get("slices"))
+        counted: dict[str, Steps] = {}
+        for steps, gate in _gates(source, ("deployments", name, "rollout")):
+            by = _entries(_entries(gate).get("segments")).get("by")
+            if not isinstance(by, str):
+                continue
+            place = (*steps, "segments", "by")
+            if by not in slices:
+                fix = nearest(by, list(slices)) or f"add pairs: {{slices: {{{by}: {{header: x-{by}}}}}}}"
+                yield source.problem(place, "no such slice", f"`{by}`", fix)
+            elif _of_requests(gate) and not _entries(slices[by]).get("header"):
+                rule = "requests are counted apart by a header, and this slice is read from the body"
+                yield source.problem(place, rule, f"`{by}`", "use a slice with header, or a gate on pairs")
+            elif _of_requests(gate) and counted.setdefault(by, place) is place and len(counted) > 1:
+                rule = f"requests are counted apart by one slice, and `{next(iter(counted))}` is it already"
+                yield source.problem(place, rule, f"`{by}`")
+
+
+def _of_requests(gate: Any) -> bool:
+    inner = _entries(_entries(_entries(gate).get("segments")).get("gate"))
+    return "error_rate" in inner or "latency" in inner
+
+
+def _gates(source: Source, rollout: Steps) -> Iterator[tuple[Steps, Any]]:
+    """Every gate of a rollout, with its place."""
+    settings = _entries(source.value(rollout))
+    switch = _entries(settings.get("switch"))
+    owners: list[tuple[Steps, Any]] = [(rollout, settings)]
+    owners += [((*rollout, "steps", i), step) for i, step in enumerate(_items(settings.get("steps")))]
+    owners += [((*rollout, "switch", "steps", i), step) for i, step in enumerate(_items(switch.get("steps")))]
+    for place, owner in owners:
+        for index, gate in enumerate(_items(_entries(owner).get("gates"))):
+            yield (*place, "gates", index), gate
 
 
 def _matches(source: Source) -> Iterator[Problem]:
@@ -128,9 +166,13 @@ def _clash(one: str, other: str) -> bool:
 
 
 def _certificates(source: Source, exists: Callable[[str], bool]) -> Iterator[Problem]:
-    for steps, item in _listeners(source):
+    owners = [*_listeners(source), (("admin",), source.values.get("admin"))]
+    for name, deployment in _entries(source.values.get("deployments")).items():
+        for label, version in _entries(_entries(deployment).get("versions")).items():
+            owners.append((("deployments", name, "versions", label), version))
+    for steps, item in owners:
         for key, file in _entries(_entries(item).get("tls")).items():
-            if key in ("cert", "key") and isinstance(file, str) and not exists(file):
+            if key in ("cert", "key", "ca") and isinstance(file, str) and file and not exists(file):
                 yield source.problem((*steps, "tls", key), "no such file", f"`{file}`")
 
 

@@ -17,7 +17,6 @@ from router.config.keys import Keys
 from router.config.places import Steps, child_of
 from router.config.source import Source
 from router.errors import Problem
-from router.pairs.comparators import PLANNED
 from router.spec import NOT_YET
 
 _RULES = {
@@ -47,6 +46,7 @@ _RULES = {
 _MAPPING_TYPES = ("model_type", "model_attributes_type")
 _SHOWN_ADMIN_KEYS = ("listen", "name", "role")
 _CREDENTIALS = re.compile(r"(?<=://)[^/@\s]*@")
+_QUERY = re.compile(r"(?<=://)(\S*?\?)\S+")
 
 
 def closest(word: str, known: Iterable[str]) -> str:
@@ -72,13 +72,25 @@ def shown(value: Any, steps: Steps) -> str:
         return "a list"
     if value is None:
         return "nothing"
-    if steps[:1] == ("admin",) and steps[-1] not in _SHOWN_ADMIN_KEYS:
+    if _is_secret(steps):
         return "a value that is not shown"
     if isinstance(value, bool):
         return str(value).lower()
-    text = _CREDENTIALS.sub("***@", str(value))
+    text = _QUERY.sub(r"\1***", _CREDENTIALS.sub("***@", str(value)))
     text = text if len(text) <= 60 else f"{text[:57]}..."
     return f"`{text}`"
+
+
+def _is_secret(steps: Steps) -> bool:
+    """Tokens, passwords and keys; headers of calls to others; the URL of a chat service."""
+    calls = steps[:1] == ("notify",) or steps[:2] == ("pairs", "sinks")
+    calls = calls or "webhook" in steps or "prometheus" in steps
+    return (
+        (steps[:1] == ("admin",) and steps[-1] not in _SHOWN_ADMIN_KEYS)
+        or (calls and ("headers" in steps or steps[-1] == "password"))
+        or (steps[:1] == ("notify",) and steps[-1] == "url")
+        or steps[-2:] == ("hash", "key")
+    )
 
 
 def explain(error: ValidationError, source: Source, schema: dict[str, Any]) -> list[Problem]:
@@ -163,8 +175,6 @@ def _say(steps: Steps, item: ErrorDetails, source: Source, keys: Keys) -> Proble
     if kind == "literal_error":
         return _say_literal(steps, found, value, context["expected"], source)
     if kind == "value_error":
-        if steps[-1:] == ("compare",) and (planned := _planned(value)):
-            return source.problem((*steps, planned), NOT_YET)
         rule = str(context["error"])
         told = "" if rule == NOT_YET or isinstance(value, dict | list) else found
         return source.problem(steps, rule, told)
@@ -172,11 +182,6 @@ def _say(steps: Steps, item: ErrorDetails, source: Source, keys: Keys) -> Proble
     if context.get("pattern") == "^/":
         rule = "must begin with /"
     return source.problem(steps, rule, found, _fix_type(kind, found, keys.at(steps)))
-
-
-def _planned(value: Any) -> str | None:
-    """The comparator of later that is asked for, with a setting `kind` of its own, which hides its tag."""
-    return next((kind for kind in PLANNED if isinstance(value, dict) and list(value) == [kind]), None)
 
 
 def _fix_type(kind: str, found: str, known: list[str]) -> str:
@@ -206,7 +211,5 @@ def _say_kind(steps: Steps, kind: str, context: dict[str, Any], source: Source, 
         return source.problem((*steps, key), rule, fix=fix)
     tag = context["tag"]
     place = (*steps, key if key == "pattern" else tag)
-    if key != "pattern" and tag in PLANNED:
-        return source.problem(place, NOT_YET)
     rule = f"must be one of {', '.join(choices)}"
     return source.problem(place, rule, f"`{tag}`", closest(tag, choices))

@@ -3,12 +3,12 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from pydantic import ValidationError
 
 from router.config.checks import check
 from router.config.explain import explain
+from router.config.masking import mask
 from router.config.schema import Config
 from router.config.source import Source, read
 from router.config.watch import watch
@@ -57,11 +57,3 @@ def _in_order(problems: list[Problem]) -> list[Problem]:
     for problem in problems:
         places.setdefault((problem.file, problem.line, problem.path), problem)
     return sorted(places.values(), key=lambda problem: (problem.file, problem.line))
-
-
-def mask(config: Config) -> dict[str, Any]:
-    """The configuration in force as JSON-able data, defaults included and secrets masked."""
-    data = config.model_dump(mode="json")
-    for token in data["admin"]["tokens"]:
-        token["token"] = "***"
-    return data

@@ -21,6 +21,8 @@ def mask(config: Config) -> dict[str, Any]:
     for entry in data["notify"]:
         entry["url"] = _host(entry["url"]) + f"/{MASK}"
         entry["headers"] = dict.fromkeys(entry["headers"], MASK)
+    if data["tracing"] is not None:
+        _mask_call(data["tracing"], "endpoint")
     data["pairs"]["sinks"] = [{sink.tag: sink.masked()} for sink in config.pairs.sinks]
     _mask_gates(data["deployments"])
     return data
@@ -39,10 +41,10 @@ def _mask_gates(value: Any) -> None:
                 _mask_gates(inside)
 
 
-def _mask_call(settings: dict[str, Any]) -> None:
-    url = settings["url"]
+def _mask_call(settings: dict[str, Any], key: str = "url") -> None:
+    url = settings[key]
     if urlsplit(url).query:
-        settings["url"] = url.partition("?")[0] + f"?{MASK}"
+        settings[key] = url.partition("?")[0] + f"?{MASK}"
     if "headers" in settings:
         settings["headers"] = dict.fromkeys(settings["headers"], MASK)
 

@@ -9,8 +9,7 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, JsonValue, field_validator, model_validator
 
-from router.rollout.gates.asking import CallHeaders, CallUrl
-from router.spec import Duration, Spec
+from router.spec import CallHeaders, CallUrl, Duration, Spec
 
 PLACEHOLDERS = (
     "deployment", "event", "phase", "phase_before", "share", "who", "why", "time", "generation", "summary",

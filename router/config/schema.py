@@ -5,6 +5,7 @@ left to `checks`, which also works where a part of the file is wrong: everything
 """
 
 import re
+from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
@@ -21,10 +22,17 @@ from pydantic import (
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
 
-from router.pairs.settings import PairSettings
+from router.config.limits import ClientLimitsSpec, DeploymentLimitsSpec, LimitsSpec, RetriesSpec
+from router.config.notify import NotifySpec
+from router.config.observing import AccessLogSpec, TracingSpec, compile_observing
+from router.config.tls import Tls, UpstreamTlsSpec
+from router.pairs.settings import PairSettings, SubjectSource
+from router.pairs.sinks import AnySink
 from router.patterns import BlueGreenPattern, CanaryPattern, ShadowPattern
+from router.patterns.canary import StickySource
+from router.patterns.observing import Observing
 from router.patterns.plan import Match
-from router.rollout.steps import Ramp, Switch
+from router.rollout.steps import Ramp, ShadowWatch, Switch
 from router.spec import Duration, Size, Spec
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
@@ -79,13 +87,6 @@ Address = Annotated[str, BeforeValidator(_as_text), AfterValidator(_check_addres
 Url = Annotated[str, AfterValidator(_check_url)]
 
 
-class Tls(Spec):
-    """Certificate chain and private key, as PEM files."""
-
-    cert: str
-    key: str
-
-
 class ListenSpec(Spec):
     """One address the data plane listens on."""
 
@@ -116,14 +117,35 @@ class AdminToken(Spec):
     """Who may call the admin API: viewers read, operators act."""
 
     name: Name
-    token: str = Field(min_length=8, repr=False)
+    token: str = Field("", min_length=8, repr=False)
+    token_file: str = Field("", description="A file that holds the token, read anew with each reload.")
     role: Literal["operator", "viewer"] = "viewer"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_file(cls, value: Any) -> Any:
+        if not isinstance(value, dict) or not isinstance(value.get("token_file"), str):
+            return value
+        if "token" in value:
+            raise ValueError("token and token_file exclude each other: remove one of them")
+        try:
+            token = Path(value["token_file"]).read_text().strip()
+        except (OSError, UnicodeError) as error:
+            raise ValueError(f"token_file {value['token_file']} can't be read: {error}") from None
+        return {name: each for name, each in value.items() if name != "token_file"} | {"token": token}
+
+    @model_validator(mode="after")
+    def _some_token(self) -> Self:
+        if not self.token:
+            raise ValueError("a token is missing: write token, or token_file with the file that holds it")
+        return self
 
 
 class AdminSpec(Spec):
     """`admin`: where the API listens, and who may use it."""
 
     listen: Address = "127.0.0.1:8081"
+    tls: Tls | None = None
     tokens: tuple[AdminToken, ...] = ()
 
     @model_validator(mode="after")
@@ -149,11 +171,21 @@ class RotateSpec(Spec):
 
 
 class PairLogSpec(Spec):
-    """`pairs`: where the pair log is written, and how long it is kept."""
+    """`pairs`: where the pair log is written, how long it is kept, and where else pairs go."""
 
     path: str = Field("var/pairs", min_length=1)
     rotate: RotateSpec = RotateSpec()
     keep: Duration = 7 * 86400.0
+    sinks: tuple[AnySink, ...] = ()
+
+    @field_validator("sinks")
+    @classmethod
+    def _told_apart(cls, sinks: tuple[AnySink, ...]) -> tuple[AnySink, ...]:
+        labels = [sink.label for sink in sinks]
+        for label in labels:
+            if labels.count(label) > 1:
+                raise ValueError(f"two sinks are called {label}: give each a name of its own")
+        return sinks
 
 
 def _is_host(name: str) -> bool:
@@ -234,13 +266,6 @@ class HealthSpec(Spec):
     timeout: Duration = Field(1.0, gt=0)
 
 
-class LimitsSpec(Spec):
-    """`limits` of one version, over all workers: connections, and requests in flight."""
-
-    connections: int | None = Field(None, ge=1, le=100_000)
-    in_flight: int | None = Field(None, ge=1, le=100_000)
-
-
 class VersionModel(Spec):
     """One model version: `url`, or several `urls`."""
 
@@ -248,11 +273,19 @@ class VersionModel(Spec):
     urls: tuple[Url, ...] = ()
     health: HealthSpec | None = None
     limits: LimitsSpec = LimitsSpec()
+    tls: UpstreamTlsSpec | None = None
 
     @model_validator(mode="after")
     def _some_url(self) -> Self:
         if (self.url is None) == (not self.urls):
             raise ValueError("a version has either url or urls")
+        return self
+
+    @model_validator(mode="after")
+    def _tls_where_it_is_spoken(self) -> Self:
+        plain = [url for url in self.endpoints if not url.startswith("https:")]
+        if self.tls is not None and plain:
+            raise ValueError(f"tls is for https, and {plain[0]} is not: write https:// there, or remove tls")
         return self
 
     @property
@@ -269,13 +302,7 @@ class TimeoutsSpec(Spec):
     total: Duration = Field(600.0, gt=0)
 
 
-class RetriesSpec(Spec):
-    """`retries`: how often a request that the endpoint cannot have begun to work on is sent again."""
-
-    attempts: int = Field(1, ge=0, le=5)
-
-
-class ShadowRollout(ShadowPattern):
+class ShadowRollout(ShadowPattern, ShadowWatch):
     """`rollout: {pattern: shadow}`."""
 
 
@@ -296,9 +323,20 @@ class DeploymentSpec(Spec):
     match: MatchSpec
     versions: dict[Name, VersionModel] = Field(min_length=1)
     timeouts: TimeoutsSpec = TimeoutsSpec()
+    limits: DeploymentLimitsSpec = DeploymentLimitsSpec()
     retries: RetriesSpec = RetriesSpec()
     pairs: PairSettings = PairSettings()
     rollout: Rollout | None = None
+
+    @property
+    def subject(self) -> SubjectSource | None:
+        """Whom a request is about: what `pairs` says, else the sticky key. A client's address is in no capture."""
+        if self.pairs.subject is not None or not isinstance(self.rollout, CanaryRollout):
+            return self.pairs.subject
+        sticky = self.rollout.sticky
+        if not isinstance(sticky, StickySource):
+            return None
+        return SubjectSource(header=sticky.header, cookie=sticky.cookie)
 
 
 class Config(Spec):
@@ -308,7 +346,18 @@ class Config(Spec):
         ListenSpec(address="127.0.0.1:8080"),
     )
     workers: Annotated[int, Field(ge=1, le=256)] | Literal["auto"] = "auto"
+    drain_timeout: Duration = 30.0
+    orphan_timeout: Duration = 3600.0
+    limits: ClientLimitsSpec = ClientLimitsSpec()
     admin: AdminSpec = AdminSpec()
     state: StateSpec = StateSpec()
     pairs: PairLogSpec = PairLogSpec()
+    notify: tuple[NotifySpec, ...] = ()
+    access_log: AccessLogSpec | None = None
+    tracing: TracingSpec | None = None
     deployments: dict[Name, DeploymentSpec] = Field(min_length=1)
+
+    @property
+    def observing(self) -> Observing:
+        """What workers tell of single requests."""
+        return compile_observing(self.access_log, self.tracing)

@@ -43,6 +43,11 @@ def authorize(request: web.Request, tokens: tuple[AdminToken, ...], listen: str)
     return LOCAL
 
 
+def role_of(name: str, tokens: tuple[AdminToken, ...]) -> str:
+    """What the one whom `authorize` named may do: operator or viewer."""
+    return next((token.role for token in tokens if token.name == name), "operator")
+
+
 def is_loopback(host: str) -> bool:
     """Whether a host name or address, without port, can only mean this machine."""
     if host == "localhost":

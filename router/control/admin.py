@@ -5,6 +5,8 @@ the routes (a test keeps it equal to them). Everything that may take long is don
 """
 
 import asyncio
+import logging
+import re
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -13,22 +15,31 @@ from typing import Annotated, Any, TypeVar
 
 import msgspec
 from aiohttp import web
+from msgspec.structs import asdict, replace
 
+from router import logs
+from router.channel import PairDetail, PairTally
 from router.control import views
-from router.control.access import authorize
+from router.control.access import authorize, role_of
 from router.control.bulletin import Listening
 from router.control.controller import Controller
+from router.control.erasures import Erasures
 from router.control.openapi import document
+from router.control.pages import read_page, show
 from router.control.problems import Handler, problems
 from router.control.terms import Answer
+from router.control.trends import EVERY, Trends, told
 from router.errors import Refused
 from router.pairs.comparators.base import VERDICTS
 from router.pairs.reading import Wanted, newest
-from router.pairs.stats import stats
+from router.pairs.stats import LAST, live, report
 from router.spec import parse_share, share_parts
+
+_log = logging.getLogger(__name__)
 
 MAX_BODY = 64 << 10
 MAX_LIMIT = 1000
+MAX_LAST = 100_000_000
 MAX_LISTENERS = 64
 KEEP_ALIVE = 15.0
 """Seconds of silence after which an event stream says that it is still there."""
@@ -37,11 +48,13 @@ CLOSING = "closing"
 API = "/api/v1"
 EVENTS = f"{API}/events"
 
-Command = Callable[[str, str, str], Awaitable[Answer]]
-"""A call of the controller: the deployment, who acts, and why."""
+Command = Callable[[str, str, str, int | None], Awaitable[Answer]]
+"""A call of the controller: the deployment, who acts, why, and the generation on whose sight."""
 
 _B = TypeVar("_B", bound=msgspec.Struct)
 _WHO = web.RequestKey("who", str)
+_UNIX_TIME = re.compile(r"\d{1,11}(\.\d{1,9})?", re.ASCII)
+_TAG = re.compile(r'"?(\d{1,15})"?')
 _encode = msgspec.json.encode
 
 
@@ -57,10 +70,28 @@ class ShareBody(Reason, forbid_unknown_fields=True, kw_only=True):
     candidate: float | str
 
 
+class PromoteBody(Reason, forbid_unknown_fields=True, kw_only=True):
+    """`full`: 100 % at once, whatever steps are left."""
+
+    full: bool = False
+
+
+class EraseBody(msgspec.Struct, forbid_unknown_fields=True):
+    """Whose records to erase: the value of the deployment's `subject`, as the requests had it."""
+
+    key: Annotated[str, msgspec.Meta(min_length=1, max_length=4096)]
+
+
 class SwitchBody(Reason, forbid_unknown_fields=True, kw_only=True):
     """The colour to make live."""
 
     to: str
+
+
+class LevelBody(msgspec.Struct, forbid_unknown_fields=True):
+    """What the log is to say at least."""
+
+    level: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,19 +100,30 @@ class Outside:
 
     `listen` is the address bound. `reload` reads the files again and applies them (raises ConfigError,
     JournalError). `metrics` renders the page for an Accept header, with its content type. `ready` tells whether
-    every worker serves.
+    every worker serves, `troubles` which processes die again and again. `replace_workers` puts new processes in the
+    place of all workers (raises Refused) and says how many. `shortfalls` says what is wrong with sending everything
+    to a deployment's trusted version. `compared` has the rows and details that recorders counted of a deployment's
+    pairs, `erasures` what is erased. `trends` has the last quarter of an hour. `log_level` sets what every process
+    says at least.
     """
 
     listen: str
     reload: Callable[[], Awaitable[None]]
     metrics: Callable[[str], tuple[bytes, str]]
     ready: Callable[[], bool]
+    shortfalls: Callable[[str], tuple[str, ...]]
+    compared: Callable[[str], tuple[list[PairTally], list[PairDetail]]]
+    erasures: Erasures
+    trends: Trends
+    troubles: Callable[[], tuple[str, ...]]
+    replace_workers: Callable[[], Awaitable[int]]
+    log_level: Callable[[str], None]
 
 
 def build_app(controller: Controller, outside: Outside) -> web.Application:
     """The application, with every route of `openapi.document`."""
     api = Admin(controller, outside)
-    app = web.Application(middlewares=[problems, api.guard], client_max_size=MAX_BODY)
+    app = web.Application(middlewares=[problems, show(read_page()), api.guard], client_max_size=MAX_BODY)
     for method, path, handler in api.routes():
         app.router.add_route(method, path, handler)
         if method == "GET" and path != EVENTS:
@@ -113,11 +155,20 @@ class Admin:
             ("POST", f"{one}/share", self.share),
             ("POST", f"{one}/switch", self.switch),
             ("GET", f"{one}/history", self.history),
+            ("GET", f"{one}/samples", self.samples),
             ("GET", f"{one}/pairs", self.pairs),
             ("GET", f"{one}/comparison", self.comparison),
+            ("GET", f"{one}/trends", self.trends),
+            ("POST", f"{one}/pairs/erase", self.erase),
+            ("GET", f"{one}/pairs/erase/{{number}}", self.erasure),
             ("POST", f"{API}/config/reload", self.reload),
+            ("POST", f"{API}/workers/replace", self.replace_workers),
             ("GET", f"{API}/config", self.config),
+            ("GET", f"{API}/log-level", self.log_level),
+            ("POST", f"{API}/log-level", self.set_log_level),
             ("GET", EVENTS, self.events),
+            ("GET", f"{API}/trends", self.pulses),
+            ("GET", f"{API}/me", self.me),
             ("GET", f"{API}/openapi.json", self.openapi),
             ("GET", "/metrics", self.metrics),
             ("GET", "/healthz", self.healthz),
@@ -135,10 +186,17 @@ class Admin:
     # Commands
 
     async def rollback(self, request: web.Request) -> web.Response:
-        return await self._command(request, self._controller.rollback)
+        body = await _body(request, Reason)
+        answer = await self._controller.rollback(
+            _name(request), request[_WHO], body.reason, _seen(request.headers.get("If-Match"))
+        )
+        # Judged when it is in force: a rollback waits for no doubts.
+        return _answer(replace(answer, warnings=self._outside.shortfalls(_name(request))))
 
     async def promote(self, request: web.Request) -> web.Response:
-        return await self._command(request, self._controller.promote)
+        body = await _body(request, PromoteBody)
+        command = self._controller.finish if body.full else self._controller.promote
+        return await self._run(request, command, body.reason)
 
     async def pause(self, request: web.Request) -> web.Response:
         return await self._command(request, self._controller.pause)
@@ -155,19 +213,28 @@ class Admin:
             parts = share_parts(parse_share(body.candidate))
         except ValueError as error:
             raise Refused(400, f"candidate: {error}") from None
-        return _json(await self._controller.share(_name(request), parts, request[_WHO], body.reason))
+        share = self._controller.share
+        return await self._run(request, lambda name, *order: share(name, parts, *order), body.reason)
 
     async def switch(self, request: web.Request) -> web.Response:
         body = await _body(request, SwitchBody)
-        return _json(await self._controller.switch(_name(request), body.to, request[_WHO], body.reason))
+        switch = self._controller.switch
+        return await self._run(request, lambda name, *order: switch(name, body.to, *order), body.reason)
 
     async def reload(self, request: web.Request) -> web.Response:
         await self._outside.reload()
         return _json({"digest": self._controller.status.digest, "generation": self._controller.generation})
 
+    async def replace_workers(self, request: web.Request) -> web.Response:
+        _log.info("%s has the workers replaced", request[_WHO])
+        return _json({"replaced": await self._outside.replace_workers()})
+
     async def _command(self, request: web.Request, command: Command) -> web.Response:
-        body = await _body(request, Reason)
-        return _json(await command(_name(request), request[_WHO], body.reason))
+        return await self._run(request, command, (await _body(request, Reason)).reason)
+
+    async def _run(self, request: web.Request, command: Command, reason: str) -> web.Response:
+        seen = _seen(request.headers.get("If-Match"))
+        return _answer(await command(_name(request), request[_WHO], reason, seen))
 
     # Looking
 
@@ -175,10 +242,18 @@ class Admin:
         return _json(views.deployments(self._controller))
 
     async def deployment(self, request: web.Request) -> web.Response:
-        return _json(views.deployment(self._controller, _name(request)))
+        shown = _json(views.deployment(self._controller, _name(request)))
+        shown.headers["ETag"] = _tag(self._controller.changed(_name(request)))
+        return shown
 
     async def history(self, request: web.Request) -> web.Response:
         return _json(views.history(await self._controller.history(_name(request), _limit(request, 100))))
+
+    async def samples(self, request: web.Request) -> web.Response:
+        """What was counted when, for `router whatif`; may be some megabytes."""
+        samples = await self._controller.samples(_name(request))
+        body = await self._read(_encode, {"samples": samples})
+        return web.Response(body=body, content_type="application/json")
 
     async def pairs(self, request: web.Request) -> web.Response:
         verdict = request.query.get("verdict")
@@ -191,10 +266,60 @@ class Admin:
         return _json({"pairs": found})
 
     async def comparison(self, request: web.Request) -> web.Response:
-        return _json({"comparisons": await self._read(stats, self._pair_log(request))})
+        log, source = self._pair_log(request), request.query.get("source", "log")
+        if source == "live":
+            return _json(live(*self._outside.compared(_name(request))))
+        if source != "log":
+            raise Refused(400, f"source: {source!r} is neither log nor live", known=("log", "live"))
+        last = request.query.get("last", str(LAST))
+        number = _number("last", last, MAX_LAST) if last != "all" else None
+        return _json(await self._read(report, log, number))
+
+    async def erase(self, request: web.Request) -> web.Response:
+        name, key = _name(request), (await _body(request, EraseBody)).key
+        self._controller.deployment(name)
+        config = self._controller.config
+        if config is None or config.deployments[name].subject is None:
+            raise Refused(
+                409,
+                f"nothing says whose records those of {name} are: set pairs.subject, or sticky to a header or "
+                "cookie (the address of a client is not recorded)",
+            )
+        _log.info("%s has a subject of deployment %s erased", request[_WHO] or "someone", name)
+        return _json(asdict(self._outside.erasures.start(name, key)))
+
+    async def erasure(self, request: web.Request) -> web.Response:
+        number = _number("erasure", request.match_info["number"], MAX_LAST)
+        state = self._outside.erasures.find(_name(request), number)
+        if state is None:
+            raise Refused(404, f"no erasure {number} of {_name(request)} is known to this controller")
+        return _json(asdict(state))
+
+    async def trends(self, request: web.Request) -> web.Response:
+        self._controller.deployment(_name(request))
+        return _json(told(self._outside.trends.moments(_name(request), _since(request))))
+
+    async def pulses(self, request: web.Request) -> web.Response:
+        return _json({"every": EVERY, "deployments": self._outside.trends.pulses()})
+
+    async def me(self, request: web.Request) -> web.Response:
+        config = self._controller.config
+        tokens = config.admin.tokens if config is not None else ()
+        return _json({"name": request[_WHO], "role": role_of(request[_WHO], tokens)})
 
     async def config(self, request: web.Request) -> web.Response:
         return _json(views.config(self._controller))
+
+    async def log_level(self, request: web.Request) -> web.Response:
+        return _json({"level": logs.level()})
+
+    async def set_log_level(self, request: web.Request) -> web.Response:
+        level = (await _body(request, LevelBody)).level.upper()
+        if level not in logs.LEVELS:
+            raise Refused(400, f"level: {level!r} is none of {', '.join(logs.LEVELS)}", known=logs.LEVELS)
+        self._outside.log_level(level)
+        _log.warning("%s sets the log level to %s", request[_WHO] or "someone", level)
+        return _json({"level": level})
 
     async def openapi(self, request: web.Request) -> web.Response:
         return _json(document())
@@ -207,9 +332,12 @@ class Admin:
         return web.Response(text="ok\n")
 
     async def readyz(self, request: web.Request) -> web.Response:
+        """Where a process dies again and again it says so; only one that clients need makes it not ready."""
+        troubles = self._outside.troubles()
         if self._controller.in_force and self._outside.ready():
-            return web.Response(text="ready\n")
-        raise Refused(503, "not every worker has the newest configuration in force yet")
+            return web.Response(text="\n".join(("ready", *troubles, "")))
+        waiting = "not every worker has the newest configuration in force yet"
+        raise Refused(503, "; ".join((waiting, *troubles)))
 
     async def events(self, request: web.Request) -> web.StreamResponse:
         """Every change as it happens, as server-sent events."""
@@ -276,10 +404,43 @@ async def _body(request: web.Request, kind: type[_B]) -> _B:
         raise Refused(400, f"the body is not right: {error}") from None
 
 
+def _seen(if_match: str | None) -> int | None:
+    """The generation that an `If-Match` names; None where any will do."""
+    if if_match is None or if_match.strip() == "*":
+        return None
+    found = _TAG.fullmatch(if_match.strip())
+    if found is None:
+        raise Refused(
+            400, f"If-Match: {if_match!r} is no generation: send one as it stands in ETag or `generation`"
+        )
+    return int(found[1])
+
+
+def _tag(generation: int) -> str:
+    return f'"{generation}"'
+
+
+def _answer(answer: Answer) -> web.Response:
+    """With the tag that the next command may name."""
+    shown = _json(answer)
+    shown.headers["ETag"] = _tag(answer.generation)
+    return shown
+
+
 def _limit(request: web.Request, default: int) -> int:
-    text = request.query.get("limit", str(default))
-    if not (text.isascii() and text.isdigit() and len(text) <= 6 and 1 <= int(text) <= MAX_LIMIT):
-        raise Refused(400, f"limit: {text!r} is no number from 1 to {MAX_LIMIT}")
+    return _number("limit", request.query.get("limit", str(default)), MAX_LIMIT)
+
+
+def _since(request: web.Request) -> float:
+    text = request.query.get("since", "0")
+    if not _UNIX_TIME.fullmatch(text):
+        raise Refused(400, f"since: {text!r} is no Unix time in seconds")
+    return float(text)
+
+
+def _number(name: str, text: str, most: int) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) <= 9 and 1 <= int(text) <= most):
+        raise Refused(400, f"{name}: {text!r} is no number from 1 to {most}")
     return int(text)
 
 

@@ -6,10 +6,17 @@ Floor 4.
 import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Protocol
 
 BACKLOG = 256
 """News one listener may be behind."""
+
+
+class Listener(Protocol):
+    """Whoever takes news."""
+
+    def put(self, news: dict[str, Any]) -> None:
+        """Keeps it or drops it; returns at once."""
 
 
 class Listening:
@@ -35,17 +42,25 @@ class Bulletin:
     """Where the controller announces, and admin connections listen."""
 
     def __init__(self) -> None:
-        self._listeners: set[Listening] = set()
+        self._listeners: set[Listener] = set()
+
+    def attach(self, listener: Listener) -> None:
+        """It gets all news from now on."""
+        self._listeners.add(listener)
+
+    def detach(self, listener: Listener) -> None:
+        """It gets no more."""
+        self._listeners.discard(listener)
 
     @contextmanager
     def listen(self) -> Iterator[Listening]:
         """All news from now on."""
         listening = Listening()
-        self._listeners.add(listening)
+        self.attach(listening)
         try:
             yield listening
         finally:
-            self._listeners.discard(listening)
+            self.detach(listening)
 
     def announce(self, news: dict[str, Any]) -> None:
         """Hands the news to every listener; waits for none."""

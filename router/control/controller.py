@@ -8,6 +8,9 @@ Floor 4. There are two ways to make a change:
                     worker that does not answer: state, snapshot and publish happen in one go on the event
                     loop's thread, and the journal is written beside it.
 
+Evidence comes in by itself (`trials`); `tick` looks at it, and at what time has brought. What a failing gate asks
+for is a rollback as any other, and comes before everything that takes a turn.
+
 So a rollback can overtake a change whose record is being written. That change notices, by the generation,
 when its write returns; it is then decided anew on what the rollback left (a promote is refused, say), and its
 first record is withdrawn. The journal writes in the order it is asked, so the disk ends where memory is.
@@ -16,58 +19,71 @@ first record is withdrawn. The journal writes in the order it is asked, so the d
 import asyncio
 import logging
 import time
-from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict
 from typing import Any
 
-from msgspec import to_builtins
 from msgspec.structs import replace
 
-from router.channel import Histogram
 from router.config.loader import Loaded
 from router.config.schema import Config
 from router.control.bulletin import Bulletin
+from router.control.chronicle import Chronicle
+from router.control.commands import Commands
 from router.control.edit import difference, prepare, recorder_settings
+from router.control.facts import Rollbacks, facts_of
 from router.control.in_force import InForce, Publication
+from router.control.inquiries import stand_of
 from router.control.scribe import Scribe, Uncertain
-from router.control.terms import Answer, Change, ConfigStatus, Deployment, Evidence, Fleet, Move
+from router.control.terms import (
+    Answer,
+    Asked,
+    Change,
+    ConfigStatus,
+    Counts,
+    Deployment,
+    Fleet,
+    Move,
+    NobodyAsked,
+)
+from router.control.trials import Trials
+from router.errors import Refused
 from router.rollout import ramp
 from router.rollout.course import Course
 from router.rollout.journal import Entry, Journal, JournalError, Record
 from router.rollout.phase import Event
+from router.rollout.samples import EvidenceSample
 from router.rollout.state import RolloutState
-from router.spec import SHARE_PARTS
-from router.telemetry.counters import bucket_of
+from router.rollout.verdict import Ruling
 from router.telemetry.exposition import ControlFacts
 
 _log = logging.getLogger(__name__)
 
 CHECKPOINT = 5.0
-"""Seconds between two notes of how long each step has been held: what a kill -9 can cost it."""
-
-RECENT = 20
-"""Entries of each deployment kept at hand; the journal has them all."""
+"""Seconds between two notes of how long each step has been held, and on what evidence: what a kill -9 can cost."""
 
 ROUTER = "router"
-"""Who made a change that time brought."""
+"""Who made a change that time or a gate brought."""
 
 
-class Controller:
+class Controller(Commands):
     """`workers` divides the limits; `adopted` is the newest generation that a worker of an earlier controller
-    has in force. `clock` is monotonic, `now` Unix time, both in seconds.
+    has in force. `asked` asks gates elsewhere. `clock` is monotonic, `now` Unix time, both in seconds.
 
-    Raises JournalError when the journal can't be read. The commands raise Refused (400, 404, 409), and
-    JournalError when a change could not be written down; then nothing has changed.
+    Raises JournalError when the journal can't be read. The commands raise Refused (400, 404, 409, 412), and
+    JournalError when a change could not be written down; then nothing has changed. `seen` is the generation on whose
+    sight a command is given: 412 if the deployment has changed since.
     """
 
     def __init__(
         self,
         journal: Journal,
         fleet: Fleet,
-        ledger: Evidence,
+        ledger: Counts,
         workers: int,
         adopted: int = 0,
+        *,
+        asked: Asked | None = None,
         clock: Callable[[], float] = time.monotonic,
         now: Callable[[], float] = time.time,
     ) -> None:
@@ -80,16 +96,16 @@ class Controller:
         self._now = now
         self._turn = asyncio.Lock()
         self._force = InForce(fleet, workers, max(journal.generation(), adopted), clock)
-        self._last_id = journal.last_id()
+        self._asked = asked or NobodyAsked()
+        self._trials = Trials(ledger, journal.evidence(), clock, now)
+        self._chronicle = Chronicle(journal, self.bulletin, self.evidence, self.rulings, now)
         # Of what is in force the state noted last, of anything else the one it ended in.
         self._noted = journal.states()
-        self._recent: dict[str, deque[Entry]] = {}
         self._config: Config | None = None
         self._status = ConfigStatus()
         self._checkpoint = clock()
         self._trouble = ""
-        self._rollbacks: dict[tuple[str, str], int] = {}
-        self._rollback_apply = Histogram({}, 0.0)
+        self._rollbacks = Rollbacks()
 
     # What is
 
@@ -121,9 +137,13 @@ class Controller:
         """One of them. Raises Refused (404), with the names that exist."""
         return self._force.settled(name)
 
+    def changed(self, name: str) -> int:
+        """The generation in which a deployment changed last: commands with an older one as `seen` are refused."""
+        return self._force.changed(name)
+
     def recent(self, name: str) -> list[Entry]:
         """The newest entries of a deployment that are at hand, newest first."""
-        return list(reversed(self._recent.get(name, ())))
+        return self._chronicle.recent(name)
 
     async def history(self, name: str, limit: int = 100) -> list[Entry]:
         """The newest entries of a deployment, newest first, from the journal."""
@@ -134,29 +154,28 @@ class Controller:
         """What was counted for each version of a deployment."""
         return {version: asdict(counts) for version, counts in self._ledger.summary(name).items()}
 
+    def rulings(self, name: str) -> tuple[Ruling, ...]:
+        """What the gates say of a deployment where it is now; nothing where it is not in force yet."""
+        deployment = self._force.deployments.get(name)
+        if deployment is None:
+            return ()
+        return (*self._trials.rulings(deployment.state), *self._asked.rulings(name))
+
+    def report(self, name: str) -> tuple[Ruling, ...]:
+        """The same for people, with intervals: about a millisecond for each gate. Raises Refused (404)."""
+        return (*self._trials.report(self._force.settled(name)), *self._asked.rulings(name))
+
+    async def samples(self, name: str) -> list[EvidenceSample]:
+        """What was counted when in the rollouts of a deployment, oldest first, from the journal."""
+        self._force.settled(name)
+        return await asyncio.to_thread(self._journal.samples, name)
+
     def facts(self) -> ControlFacts:
         """What the metrics tell of the control plane."""
         deployments = self._force.deployments
-        return ControlFacts(
-            generation=self.generation,
-            persisted=self._scribe.settled,
-            config_ok=not self._status.error,
-            config_loaded_at=self._status.loaded_at,
-            shares={
-                (name, version): share
-                for name, deployment in deployments.items()
-                for version, share in deployment.state.shares().items()
-            },
-            phases={name: deployment.state.phase.value for name, deployment in deployments.items()},
-            rollbacks=dict(self._rollbacks),
-            rollback_apply=self._rollback_apply,
-            endpoints=tuple(
-                (name, version.name, url)
-                for name, deployment in deployments.items()
-                for version in deployment.plan.versions
-                for url in version.urls
-            ),
-        )
+        gates = {name: self.rulings(name) for name in deployments}
+        persisted = self._scribe.settled
+        return facts_of(self.generation, persisted, self._status, deployments, gates, self._rollbacks)
 
     # Record first
 
@@ -176,12 +195,14 @@ class Controller:
         def take_effect() -> None:
             self._noted.update((name, old.state) for name, old in self._force.deployments.items())
             self._force.deployments = prepared
+            self._force.for_all(config.limits.compile(self._force.workers), config.observing)
+            self._follow()
             self._config = config
             self._status = ConfigStatus(loaded.digest, self._now())
             self._fleet.recorder_settings(recorder_settings(config))
 
         async with self._turn:
-            self._recall(config.deployments)
+            self._chronicle.recall(config.deployments)
             publication = await self._recorded(decide, take_effect, loaded.digest)
         self.bulletin.announce({"event": "config", "digest": loaded.digest, "generation": self.generation})
         if publication is not None:
@@ -193,7 +214,9 @@ class Controller:
         self.bulletin.announce({"event": "config_error", "error": str(error)})
 
     async def tick(self) -> None:
-        """Makes every move that time has brought, all in one snapshot; to be called once a second or more."""
+        """Looks at the evidence and makes every move that it or time has brought, all in one snapshot; to be called
+        several times a second."""
+        await self._undo_what_fails()
         async with self._turn:
             try:
                 await self._scribe.retry()
@@ -208,32 +231,36 @@ class Controller:
         if publication is not None:
             await asyncio.shield(publication.task)
 
-    async def promote(self, name: str, who: str, why: str = "") -> Answer:
-        """The next step now."""
-        return await self._command(name, Event.PROMOTE, ramp.promote, who, why)
+    async def _undo_what_fails(self) -> None:
+        """A rollback that a gate asks for waits for nobody's turn."""
+        undoing = [
+            self._undo(name, move)
+            for name in self._trials.look(self.deployments())
+            for move in self._moves(name)
+            if move.event is Event.ROLLBACK
+        ]
+        await asyncio.gather(*undoing)
 
-    async def pause(self, name: str, who: str, why: str = "") -> Answer:
-        """Nothing moves by itself any more."""
-        return await self._command(name, Event.PAUSE, ramp.pause, who, why)
+    async def _undo(self, name: str, move: ramp.Move) -> None:
+        try:
+            await self.rollback(name, ROUTER, move.why, cause=move.gate)
+        except Refused:
+            _log.info("%s: nothing to undo any more, an edit has removed it", name)
 
-    async def resume(self, name: str, who: str, why: str = "") -> Answer:
-        """Goes on where it was."""
-        return await self._command(name, Event.RESUME, ramp.resume, who, why)
+    def _moves(self, name: str) -> tuple[ramp.Move, ...]:
+        deployment = self._force.settled(name)
+        return ramp.decide(deployment.course, deployment.state, self.rulings(name))
 
-    async def restart(self, name: str, who: str, why: str = "") -> Answer:
-        """The first step again."""
-        return await self._command(name, Event.RESTART, ramp.restart, who, why)
-
-    async def share(self, name: str, parts: int, who: str, why: str = "") -> Answer:
-        """The candidate's share by hand, of SHARE_PARTS."""
-        return await self._command(
-            name, Event.SHARE, lambda course, state: ramp.share(course, state, parts), who, why
-        )
-
-    async def switch(self, name: str, colour: str, who: str, why: str = "") -> Answer:
-        """Begins to make a colour live."""
-        return await self._command(
-            name, Event.SWITCH, lambda course, state: ramp.switch(course, state, colour), who, why
+    def _follow(self) -> None:
+        """Whoever gathers evidence, or asks for it, learns where every rollout is."""
+        deployments = self._force.deployments
+        self._trials.follow(deployments)
+        self._asked.configure(
+            {
+                name: stand_of(each.course, each.state)
+                for name, each in deployments.items()
+                if each.course.candidates
+            }
         )
 
     async def _command(
@@ -243,11 +270,13 @@ class Controller:
         move: Callable[[Course, RolloutState], RolloutState],
         who: str,
         why: str,
+        seen: int | None,
     ) -> Answer:
         called = self._clock()
 
         def decide() -> Change:
             deployment = self._force.settled(name)
+            self._force.unchanged_since(name, seen)
             before = deployment.state
             after = move(deployment.course, before)
             if after is before:
@@ -266,7 +295,7 @@ class Controller:
         take_effect: Callable[[], None] = lambda: None,
         digest: str | None = None,
     ) -> Publication | None:
-        """Decides, writes, then puts in force; None where there was nothing to change.
+        """Decides, writes, then puts in force; None where there was nothing to change for a worker.
 
         `take_effect` does what else belongs to the change. `digest` is of the configuration it makes valid.
         """
@@ -276,22 +305,21 @@ class Controller:
                 change = decide()
                 if not change.states and not change.moves:
                     take_effect()
-                    return None
+                    return self._force.catch_up()
                 generation = self.generation + 1
-                entries = tuple(
-                    self._entry(self._next_id(), move, generation, digest) for move in change.moves
-                )
-                record = Record(generation, tuple(change.states.values()), entries, _ids(superseded))
+                entries = tuple(self._entry(move, generation, digest) for move in change.moves)
+                record = self._record(generation, change.states, entries, _ids(superseded))
                 try:
                     await self._scribe.ask(record)
                 except (Uncertain, asyncio.CancelledError):
                     superseded.append(record)
                     raise
+                self._trials.saved(record)
                 if self.generation + 1 == generation:
                     superseded.clear()
                     take_effect()
-                    self._tell(entries)
-                    return self._force.put(change.states)
+                    self._chronicle.tell(entries)
+                    return self._put(change.states, [move.after.deployment for move in change.moves])
                 superseded.append(record)
         finally:
             self._take_back(superseded)
@@ -310,9 +338,11 @@ class Controller:
         moves: list[Move] = []
         for deployment in self.deployments():
             before = deployment.state
-            for event, moved, why in ramp.decide(deployment.course, before):
-                after = replace(moved, who=ROUTER, why=why, when=self._now())
-                moves.append(Move(event.value, before, after))
+            for move in ramp.decide(deployment.course, before, self.rulings(before.deployment)):
+                if move.event is Event.ROLLBACK:
+                    break  # force first, by the next look
+                after = replace(move.state, who=ROUTER, why=move.why, when=self._now())
+                moves.append(Move(move.event.value, before, after))
                 states[after.deployment] = before = after
         return Change(states, tuple(moves))
 
@@ -320,11 +350,28 @@ class Controller:
         if self._clock() - self._checkpoint < CHECKPOINT:
             return
         self._checkpoint = self._clock()
-        states = [deployment.state for deployment in self.deployments()]
-        fresh = [state for state in states if state is not self._noted.get(state.deployment)]
+        self._follow()  # what is on trial for some time only may be so no more
+        known = {deployment.state.deployment: deployment.state for deployment in self.deployments()}
+        held = {name for name, state in known.items() if state is not self._noted.get(name)}
+        fresh = {name: known[name] for name in (held | self._trials.news()) & known.keys()}
         if fresh:
-            await self._scribe.ask(Record(self.generation, tuple(fresh)))
-            self._noted.update((state.deployment, state) for state in fresh)
+            record = self._record(self.generation, fresh)
+            await self._scribe.ask(record)
+            self._trials.saved(record)
+            self._noted.update(fresh)
+
+    def _record(
+        self,
+        generation: int,
+        states: Mapping[str, RolloutState],
+        entries: tuple[Entry, ...] = (),
+        withdrawn: tuple[int, ...] = (),
+    ) -> Record:
+        """States, and the evidence they were reached on: never one without the other."""
+        moved = {entry.deployment for entry in entries}
+        self._trials.cut(moved)
+        kept = self._trials.kept(states.keys() | moved)
+        return Record(generation, tuple(states.values()), entries, withdrawn, *kept)
 
     def _complain(self, trouble: str) -> None:
         """Says once that the journal is in trouble, and once that it is well again."""
@@ -336,36 +383,38 @@ class Controller:
 
     # Force first
 
-    async def rollback(self, name: str, who: str, why: str = "", cause: str = "operator") -> Answer:
+    async def rollback(
+        self, name: str, who: str, why: str = "", seen: int | None = None, cause: str = "operator"
+    ) -> Answer:
         """Everything to the trusted version, now. Answers when no worker can serve anything older.
 
         Legal in every phase; where there is nothing to undo it only makes sure. `cause` is for the metrics.
         """
         called = self._clock()
-        before = self._force.settled(name).state
+        deployment = self._force.settled(name)
+        before = deployment.state
+        self._force.unchanged_since(name, seen)
+        said, elsewhere = self._trials.explaining(deployment), self._asked.rulings(name)
         after = ramp.rollback(before)
         changed = after is not before
         if changed:
             after = replace(after, who=who, why=why, when=self._now())
-        publication = self._force.put({name: after})
-        number = self._next_id()  # now, so that the history has it before what comes meanwhile
+        publication = self._put({name: after})
+        number = self._chronicle.number()  # now, so that the history has it before what comes meanwhile
         writing = self._scribe.owe(Record(publication.generation, (after,)))
         # Let the snapshot leave before the evidence for the history is gathered.
         await asyncio.sleep(0)
         if changed:
-            move = Move(Event.ROLLBACK.value, before, after)
-            entry = self._entry(number, move, publication.generation)
-            writing = self._scribe.owe(Record(publication.generation, entries=(entry,)))
-            self._rollbacks[name, cause] = self._rollbacks.get((name, cause), 0) + 1
-            self._tell((entry,))
+            move = Move(Event.ROLLBACK.value, before, after, (*said(), *elsewhere))
+            entry = self._chronicle.entry(number, move, publication.generation, self._status.digest)
+            record = self._record(publication.generation, {}, (entry,))
+            writing = self._scribe.owe(record)
+            self._trials.saved(record)
+            self._rollbacks.count(name, cause)
+            self._chronicle.tell((entry,))
         answer = await self._answer(after, called, publication)
-        self._time_rollback(answer.applied_ms / 1000)
+        self._rollbacks.time(answer.applied_ms / 1000)
         return replace(answer, persisted=await self._scribe.on_disk(writing))
-
-    def _time_rollback(self, seconds: float) -> None:
-        counts, bucket = dict(self._rollback_apply.counts), bucket_of(seconds)
-        counts[bucket] = counts.get(bucket, 0) + 1
-        self._rollback_apply = Histogram(counts, self._rollback_apply.sum + seconds)
 
     # Both
 
@@ -380,41 +429,19 @@ class Controller:
             workers={"live": result.live, "confirmed": result.confirmed},
         )
 
-    def _next_id(self) -> int:
-        self._last_id += 1
-        return self._last_id
+    def _put(self, states: Mapping[str, RolloutState], touched: Iterable[str] = ()) -> Publication:
+        publication = self._force.put(states, touched)
+        self._follow()
+        return publication
 
-    def _entry(self, number: int, move: Move, generation: int, digest: str | None = None) -> Entry:
-        after = move.after
-        return Entry(
-            id=number,
-            deployment=after.deployment,
-            when=self._now(),
-            who=after.who,
-            what=move.what,
-            why=after.why,
-            phase_before=move.before.phase.value,
-            phase=after.phase.value,
-            share=after.share / SHARE_PARTS,
-            generation=generation,
-            config=self._status.digest if digest is None else digest,
-            evidence=self.evidence(after.deployment),
-        )
-
-    def _recall(self, names: Iterable[str]) -> None:
-        for name in names:
-            if name not in self._recent:
-                self._recent[name] = deque(reversed(self._journal.history(name, RECENT)), RECENT)
-
-    def _tell(self, entries: Iterable[Entry]) -> None:
-        for entry in entries:
-            self._recent.setdefault(entry.deployment, deque(maxlen=RECENT)).append(entry)
-            self.bulletin.announce({"event": entry.what, **to_builtins(entry)})
+    def _entry(self, move: Move, generation: int, digest: str | None) -> Entry:
+        digest = self._status.digest if digest is None else digest
+        return self._chronicle.entry(self._chronicle.number(), move, generation, digest)
 
     async def close(self) -> None:
         """Notes how long each step has been held, and closes the journal. Nothing may be called after."""
-        states = tuple(deployment.state for deployment in self.deployments())
-        await self._scribe.on_disk(self._scribe.owe(Record(self.generation, states)))
+        states = {deployment.state.deployment: deployment.state for deployment in self.deployments()}
+        await self._scribe.on_disk(self._scribe.owe(self._record(self.generation, states)))
         await self._scribe.close()
 
 

@@ -8,6 +8,7 @@ from router.channel import RecorderSettings
 from router.config.schema import Config
 from router.config.snapshot import compile_deployment, course_of
 from router.control.terms import Change, Deployment, Move
+from router.pairs.sinks import encode_sinks
 from router.rollout import ramp
 from router.rollout.phase import Event, Phase
 from router.rollout.state import RolloutState
@@ -61,9 +62,8 @@ def recorder_settings(config: Config) -> RecorderSettings:
         rotate_size=pairs.rotate.size,
         rotate_every=pairs.rotate.every,
         keep=pairs.keep,
-        deployments={
-            name: spec.pairs.model_dump_json().encode() for name, spec in config.deployments.items()
-        },
+        deployments={name: spec.pairs.wire(spec.subject) for name, spec in config.deployments.items()},
+        sinks=encode_sinks(pairs.sinks),
     )
 
 

@@ -9,16 +9,17 @@ import asyncio
 import logging
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from contextlib import suppress
 from enum import Enum
 from pathlib import Path
 
-from router.channel import Applied, Drain, EndpointsDown, Frame, Link, Publish, RecorderTally, Tally
+from router.channel import Applied, Drain, EndpointsDown, Erasing, Frame, Link, Publish, RecorderTally, Tally
 from router.control.processes import Process
 
 _log = logging.getLogger(__name__)
 
 _LAST_WORDS = 0.2
-"""Seconds from the loss of its channel to the death of a process."""
+"""Seconds from the loss of its channel to the death of a process, or the other way round."""
 
 _BOOT = 10.0
 """Seconds from its first snapshot until a new worker must serve: connections are waiting for it."""
@@ -35,15 +36,20 @@ class Handle(ABC):
         self.process = process
         self.ended = asyncio.Event()
         self.draining = False
+        self._lost = asyncio.Event()
         self.link = Link(self._on_frame, self._on_lost)
 
     def __str__(self) -> str:
         return f"{self.name} (pid {self.process.pid})"
 
     async def run(self) -> str:
-        """Returns when the process has ended, with how it did."""
+        """Returns when the process has ended and all it told was read, with how it ended."""
         how = await self.process.wait()
         self.ended.set()
+        if self.link.connected:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_LAST_WORDS):
+                    await self._lost.wait()
         self.link.close()
         return how
 
@@ -69,6 +75,7 @@ class Handle(ABC):
     def _on_lost(self, _: Link) -> None:
         """A process that can't be told anything any more must not go on with what it was told once. Most are
         about to exit by themselves; their own exit status says more than a SIGKILL."""
+        self._lost.set()
         if not self.draining:
             asyncio.get_running_loop().call_later(_LAST_WORDS, self._end_if_alive)
 
@@ -82,15 +89,24 @@ class Handle(ABC):
 
 
 class RecorderHandle(Handle):
-    """The recorder: its tallies go to `on_tally`, with its name."""
+    """The recorder: its tallies go to `on_tally`, with its name, and what it says of erasures to `on_erasing`."""
 
-    def __init__(self, name: str, process: Process, on_tally: Callable[[str, RecorderTally], None]) -> None:
+    def __init__(
+        self,
+        name: str,
+        process: Process,
+        on_tally: Callable[[str, RecorderTally], None],
+        on_erasing: Callable[[Erasing], None],
+    ) -> None:
         super().__init__(name, process)
         self._on_tally = on_tally
+        self._on_erasing = on_erasing
 
     def _on_frame(self, link: Link, frame: Frame) -> None:
         if isinstance(frame, RecorderTally):
             self._on_tally(self.name, frame)
+        elif isinstance(frame, Erasing):
+            self._on_erasing(frame)
         else:
             self._unexpected(frame)
 

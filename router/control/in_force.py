@@ -5,12 +5,14 @@ publication, so nobody ever sees one without the other.
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
 from router.config.snapshot import compile_deployment
 from router.control.terms import Confirmation, Deployment, Fleet
 from router.errors import Refused
+from router.patterns.limits import ClientLimits
+from router.patterns.observing import Observing
 from router.patterns.plan import Snapshot, encode_snapshot
 from router.rollout import ramp
 from router.rollout.state import RolloutState
@@ -24,15 +26,19 @@ class Publication(NamedTuple):
 
 
 class InForce:
-    """`deployments` is replaced whole by an edit; a state in it by `put`. `workers` divides the limits."""
+    """`deployments` is replaced whole by an edit, what all deployments have in common by `for_all`; a state by `put`.
+    `workers` divides the limits."""
 
     def __init__(self, fleet: Fleet, workers: int, generation: int, clock: Callable[[], float]) -> None:
         self.deployments: dict[str, Deployment] = {}
+        self._common = (ClientLimits(), Observing())
+        self._untold = False
         self.generation = generation
         self.workers = workers
         self._fleet = fleet
         self._clock = clock
         self._confirmed = 0
+        self._changed: dict[str, int] = {}
         self._publishing: set[asyncio.Task[Confirmation]] = set()
 
     @property
@@ -56,8 +62,40 @@ class InForce:
         deployment.since = now
         return deployment
 
-    def put(self, states: Mapping[str, RolloutState]) -> Publication:
-        """The one place where routing changes: memory, then a new generation. Compiles what changed only."""
+    def changed(self, name: str) -> int:
+        """The generation in which the deployment, its spec or its place in the rollout, changed last."""
+        return self._changed.get(name, 0)
+
+    def unchanged_since(self, name: str, seen: int | None) -> None:
+        """For one who acts on what they saw in generation `seen` (None: whatever it is now). Raises Refused (412)
+        where the deployment has changed since, and for a generation that never was."""
+        if seen is None or self.changed(name) <= seen <= self.generation:
+            return
+        if seen > self.generation:
+            why = f"there was no generation {seen} yet, the newest is {self.generation}"
+        else:
+            why = f"{name} changed in generation {self.changed(name)}, after {seen}, which this call is about"
+        phase = self.deployments[name].state.phase
+        raise Refused(412, f"{why}: look at it again", phase=phase)
+
+    def for_all(self, clients: ClientLimits, observing: Observing) -> None:
+        """What is no deployment's own; the next snapshot has it, and `catch_up` makes one."""
+        self._untold |= (clients, observing) != self._common
+        self._common = (clients, observing)
+
+    def catch_up(self) -> Publication | None:
+        """A new generation, if `for_all` brought something no snapshot has told yet; there is nothing to record."""
+        if not self._untold:
+            return None
+        self.generation += 1
+        return self.publish()
+
+    def put(self, states: Mapping[str, RolloutState], touched: Iterable[str] = ()) -> Publication:
+        """The one place where routing changes: memory, then a new generation. Compiles what changed only.
+
+        `touched` are deployments that changed for those who look at them, though their state did not.
+        """
+        self._changed.update(dict.fromkeys((*states, *touched), self.generation + 1))
         for name, state in states.items():
             deployment = self.deployments[name]
             deployment.state = state
@@ -69,7 +107,8 @@ class InForce:
     def publish(self) -> Publication:
         """Sends the newest snapshot on its way. Always as a task: tasks start in the order they were made."""
         plans = tuple(deployment.plan for deployment in self.deployments.values())
-        snapshot = encode_snapshot(Snapshot(self.generation, plans))
+        snapshot = encode_snapshot(Snapshot(self.generation, plans, *self._common))
+        self._untold = False
         task = asyncio.create_task(self._confirm(self.generation, snapshot))
         self._publishing.add(task)
         task.add_done_callback(self._publishing.discard)

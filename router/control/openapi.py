@@ -6,7 +6,9 @@ Floor 4.
 from importlib.metadata import version
 from typing import Any
 
+from router.logs import LEVELS
 from router.pairs.comparators.base import VERDICTS
+from router.rollout.verdict import Verdict
 
 _NAME = {
     "name": "name",
@@ -34,6 +36,45 @@ _ID = {
 }
 
 
+_SOURCE = {
+    "name": "source",
+    "in": "query",
+    "description": "Where from: the pair log, or what the recorder has counted since it started (at once).",
+    "schema": {"type": "string", "enum": ["log", "live"]},
+}
+_LAST = {
+    "name": "last",
+    "in": "query",
+    "description": "Read the newest files of the log until they hold so many pairs, 200000 by default; or all.",
+    "schema": {"type": "string"},
+}
+_SINCE = {
+    "name": "since",
+    "in": "query",
+    "description": "Only moments after this Unix time.",
+    "schema": {"type": "number"},
+}
+_NUMBER_OF = {
+    "name": "number",
+    "in": "path",
+    "required": True,
+    "description": "As the answer to the call that began it has it.",
+    "schema": {"type": "integer"},
+}
+_IF_MATCH = {
+    "name": "If-Match",
+    "in": "header",
+    "description": "A generation. Where the deployment has changed since, nothing is done and the answer is 412.",
+    "schema": {"type": "string"},
+}
+_ETAG = {
+    "ETag": {
+        "description": "The generation in which the deployment changed last, for If-Match.",
+        "schema": {"type": "string"},
+    }
+}
+
+
 def _reference(name: str) -> dict[str, Any]:
     return {"$ref": f"#/components/schemas/{name}"}
 
@@ -42,7 +83,16 @@ def _response(description: str, schema: dict[str, Any], kind: str = "application
     return {"description": description, "content": {kind: {"schema": schema}}}
 
 
-_PROBLEM = _response("What went wrong.", _reference("Problem"), "application/problem+json")
+def _json(name: str) -> dict[str, Any]:
+    return {"application/json": {"schema": _reference(name)}}
+
+
+def _problem(description: str) -> dict[str, Any]:
+    return _response(description, _reference("Problem"), "application/problem+json")
+
+
+_PROBLEM = _problem("What went wrong.")
+_CHANGED = _problem("The deployment has changed since.")
 
 
 def _look(summary: str, schema: dict[str, Any], *parameters: dict[str, Any]) -> dict[str, Any]:
@@ -55,16 +105,35 @@ def _look(summary: str, schema: dict[str, Any], *parameters: dict[str, Any]) -> 
     }
 
 
+def _tagged(path: dict[str, Any]) -> dict[str, Any]:
+    """The same, with the header that a command may name."""
+    path["get"]["responses"]["200"]["headers"] = _ETAG
+    return path
+
+
 def _act(summary: str, body: str = "Reason", *, needed: bool = False) -> dict[str, Any]:
     return {
         "post": {
             "summary": summary,
-            "parameters": [_NAME],
-            "requestBody": {
-                "required": needed,
-                "content": {"application/json": {"schema": _reference(body)}},
+            "parameters": [_NAME, _IF_MATCH],
+            "requestBody": {"required": needed, "content": _json(body)},
+            "responses": {
+                "200": _response("It is in force.", _reference("Answer")) | {"headers": _ETAG},
+                "412": _CHANGED,
+                "default": _PROBLEM,
             },
-            "responses": {"200": _response("It is in force.", _reference("Answer")), "default": _PROBLEM},
+        }
+    }
+
+
+def _do(summary: str, body: str, done: dict[str, Any], *parameters: dict[str, Any]) -> dict[str, Any]:
+    """A call that acts on something else than a rollout."""
+    return {
+        "post": {
+            "summary": summary,
+            "parameters": list(parameters),
+            "requestBody": {"required": True, "content": _json(body)},
+            "responses": {"200": done, "default": _PROBLEM},
         }
     }
 
@@ -87,28 +156,77 @@ _ONE = "/api/v1/deployments/{name}"
 
 _PATHS: dict[str, Any] = {
     "/api/v1/deployments": _look("All deployments.", _reference("Deployments")),
-    _ONE: _look(
-        "One deployment: spec, pattern, phase, step, shares, counts, events.",
-        _reference("Deployment"),
-        _NAME,
+    _ONE: _tagged(
+        _look(
+            "One deployment: spec, pattern, phase, step, shares, counts, events.",
+            _reference("Deployment"),
+            _NAME,
+        )
     ),
     f"{_ONE}/rollback": _act("Everything to the trusted version at once. Legal in every phase."),
-    f"{_ONE}/promote": _act("The next step now."),
+    f"{_ONE}/promote": _act("The next step now, or 100 %.", "Promote"),
     f"{_ONE}/pause": _act("Nothing moves by itself any more."),
     f"{_ONE}/resume": _act("Goes on where it was."),
     f"{_ONE}/restart": _act("The first step again; also ends rolled_back."),
     f"{_ONE}/share": _act("The candidate's share by hand.", "Share", needed=True),
     f"{_ONE}/switch": _act("Makes a colour live (blue-green).", "Switch", needed=True),
     f"{_ONE}/history": _look("What happened, newest first.", _reference("Events"), _NAME, _LIMIT),
+    f"{_ONE}/samples": _look(
+        "What was counted when in the deployment's rollouts, oldest first: evidence for other gates.",
+        _OBJECT,
+        _NAME,
+    ),
     f"{_ONE}/pairs": _look("Recent pairs, newest first, redacted.", _OBJECT, _NAME, _VERDICT, _LIMIT, _ID),
-    f"{_ONE}/comparison": _look("How often the versions agree, and where they differ.", _OBJECT, _NAME),
+    f"{_ONE}/comparison": _look(
+        "How often the versions agree, where they differ, and what of it is noise.",
+        _OBJECT,
+        _NAME,
+        _SOURCE,
+        _LAST,
+    ),
+    f"{_ONE}/trends": _look(
+        "The last quarter of an hour, a moment every few seconds, oldest first.",
+        _reference("Trends"),
+        _NAME,
+        _SINCE,
+    ),
+    f"{_ONE}/pairs/erase": _do(
+        "Erases the records of one subject from the pair log. Ask for the outcome by its number.",
+        "Erase",
+        _response("It has begun.", _reference("Erasing")),
+        _NAME,
+    ),
+    f"{_ONE}/pairs/erase/{{number}}": _look(
+        "How far an erasure has come.", _reference("Erasing"), _NAME, _NUMBER_OF
+    ),
     "/api/v1/config/reload": {
         "post": {
             "summary": "Reads the files again now.",
             "responses": {"200": _response("It is in force.", _OBJECT), "default": _PROBLEM},
         }
     },
+    "/api/v1/workers/replace": {
+        "post": {
+            "summary": "Puts a new process in the place of every worker, one after the other; drops nothing.",
+            "responses": {
+                "200": _response("All are replaced.", _reference("Replaced")),
+                "503": _problem("A new one does not serve; the ones not replaced go on."),
+                "default": _PROBLEM,
+            },
+        }
+    },
     "/api/v1/config": _look("The configuration in force, secrets masked, and the last error.", _OBJECT),
+    "/api/v1/log-level": _look("What the log says at least.", _reference("LogLevel"))
+    | _do(
+        "Sets what the log of every process says at least, until the router starts again.",
+        "LogLevel",
+        _response("It is so from now on.", _reference("LogLevel")),
+    ),
+    "/api/v1/trends": _look(
+        "Every deployment at a glance: its versions in the last half minute, and a line of requests a second.",
+        _OBJECT,
+    ),
+    "/api/v1/me": _look("Whose token this is, and what it may do.", _reference("Me")),
     "/api/v1/events": {
         "get": {
             "summary": "Every change as it happens, as server-sent events.",
@@ -155,6 +273,30 @@ _SCHEMAS: dict[str, Any] = {
         closed=True,
         optional=("reason",),
     ),
+    "Promote": _object(
+        {
+            "full": {"description": "100 % at once, whatever steps are left.", "type": "boolean"},
+            "reason": _REASON,
+        },
+        closed=True,
+        optional=("full", "reason"),
+    ),
+    "Erase": _object(
+        {"key": {"description": "The subject's key, as its requests had it.", "type": "string"}}, closed=True
+    ),
+    "Erasing": _object(
+        {
+            "number": _INTEGER,
+            "done": {"description": "Bytes of files looked at.", "type": "integer"},
+            "total": {"description": "Bytes of files there are.", "type": "integer"},
+            "removed": {"description": "Records that are gone.", "type": "integer"},
+            "segments": {"description": "Files written anew, or deleted.", "type": "integer"},
+            "unattributed": {"description": "Records that do not say whose they are.", "type": "integer"},
+            "busy": {"description": "Files another process holds: erase again later.", "type": "integer"},
+            "finished": {"type": "boolean"},
+            "error": {"description": "What stopped it before its end, if anything.", "type": "string"},
+        }
+    ),
     "Switch": _object(
         {"to": {"type": "string", "enum": ["blue", "green"]}, "reason": _REASON},
         closed=True,
@@ -169,6 +311,11 @@ _SCHEMAS: dict[str, Any] = {
             "applied_ms": {"description": "From the call to the last worker's word.", "type": "number"},
             "workers": _object({"live": _INTEGER, "confirmed": _INTEGER}),
             "persisted": {"description": "Whether it is on disk.", "type": "boolean"},
+            "warnings": {
+                "description": "What may go wrong now, in sentences.",
+                "type": "array",
+                "items": _STRING,
+            },
         }
     ),
     "Deployment": _object(
@@ -182,7 +329,15 @@ _SCHEMAS: dict[str, Any] = {
             "mirror": _FRACTION,
             "held": {"description": "Seconds spent at this step.", "type": "number"},
             "hold": {"description": "Seconds it lasts by itself.", "type": ["number", "null"]},
-            "waits_for": _STRING,
+            "waits_for": {
+                "description": "One sentence: why it is here, and what it waits for.",
+                "type": "string",
+            },
+            "gates": {
+                "description": "What each gate says now.",
+                "type": "array",
+                "items": _reference("Ruling"),
+            },
             "shares": _SHARES,
             "trusted": _STRING,
             "candidates": {"type": "array", "items": _STRING},
@@ -212,8 +367,56 @@ _SCHEMAS: dict[str, Any] = {
             "generation": _INTEGER,
             "config": {"description": "Digest of the configuration in force.", "type": "string"},
             "evidence": _OBJECT,
+            "gates": {
+                "description": "What the gates said.",
+                "type": "array",
+                "items": _reference("Ruling"),
+            },
         }
     ),
+    "Ruling": _object(
+        {
+            "gate": _STRING,
+            "verdict": {"type": "string", "enum": [verdict.value for verdict in Verdict]},
+            "why": _STRING,
+            "numbers": _OBJECT,
+            "hold": {"description": "No step up for now.", "type": "boolean"},
+            "wait": {"description": "Seconds it may take to pass.", "type": ["number", "null"]},
+        }
+    ),
+    "Me": _object({"name": _STRING, "role": {"type": "string", "enum": ["operator", "viewer"]}}),
+    "Trends": _object(
+        {"every": _NUMBER, "moments": {"type": "array", "items": _reference("Moment")}},
+    ),
+    "Moment": _object(
+        {
+            "at": {"description": "Unix time at its end.", "type": "number"},
+            "seconds": _NUMBER,
+            "live": {
+                "description": "By version, what it answered.",
+                "type": "object",
+                "additionalProperties": _reference("Counted"),
+            },
+            "copies": {
+                "description": "By version, what it did with copies.",
+                "type": "object",
+                "additionalProperties": _reference("Counted"),
+            },
+            "pairs": {
+                "description": "By version that got the copy: [comparable, matching].",
+                "type": "object",
+                "additionalProperties": {"type": "array", "items": _INTEGER},
+            },
+        },
+        optional=("live", "copies", "pairs"),
+    ),
+    "Counted": _object(
+        {"requests": _INTEGER, "errors": _INTEGER}
+        | dict.fromkeys(("p50", "p95", "p99", "first_byte_p50", "first_byte_p95"), _NUMBER),
+        optional=("errors", "p50", "p95", "p99", "first_byte_p50", "first_byte_p95"),
+    ),
+    "LogLevel": _object({"level": {"type": "string", "enum": list(LEVELS)}}, closed=True),
+    "Replaced": _object({"replaced": _INTEGER}),
     "Events": _object({"events": {"type": "array", "items": _reference("Event")}}),
     "Problem": _object(
         {

@@ -5,34 +5,47 @@ effect, the old value stays in force, and the log says what waits for a restart.
 """
 
 import asyncio
+import dataclasses
 import logging
 import os
 import socket
+import time
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from aiohttp import web
 
+from router import logs
 from router.config.loader import Loaded, load
 from router.config.schema import Config
 from router.control.admin import Outside, build_app
+from router.control.capacity import CapacityWatch, shortfalls
 from router.control.controller import Controller
+from router.control.holds import Holds
+from router.control.inquiries import Inquiries, question_of
 from router.control.listening import address_of
+from router.control.notices import Notices
 from router.control.probes import Prober, checks_of
+from router.control.problems import conceal
 from router.control.supervisor import Supervisor
-from router.errors import ConfigError
+from router.control.trends import EVERY, Trends
+from router.errors import ConfigError, Refused
+from router.rollout.gates.asking import Question
 from router.rollout.journal import Journal, JournalError
 from router.rollout.phase import Phase
-from router.telemetry.exposition import Exposition
+from router.telemetry.exposition import ControlFacts, Exposition
 from router.telemetry.ledger import Ledger
+from router.tls import CHECK_EVERY, ServerTls
 
 _log = logging.getLogger(__name__)
 
-FIXED = ("listen", "workers", "state")
-"""Sections of the YAML that are read when the router starts, and only then; and so is `admin.listen`."""
+FIXED = ("listen", "workers", "drain_timeout", "orphan_timeout", "state")
+"""Sections of the YAML that are read when the router starts, and only then; so are `listen` and `tls` of `admin`."""
+
+LOOKING = 20
+"""Looking at trends takes at most one part in so many of the time."""
 
 TICK = 0.25
 """Seconds between two looks at what time has brought."""
@@ -60,29 +73,63 @@ class ControlPlane:
         self._tasks = tasks
         self._reloading = asyncio.Lock()
         self._loops: list[asyncio.Task[None]] = []
-        self._controller = Controller(journal, supervisor, ledger, workers, supervisor.adopted_generation)
+        tls = loaded.config.admin.tls
+        self._tls = ServerTls(tls.cert, tls.key) if tls is not None else None
+        self._inquiries = Inquiries(tasks, self._question)
+        self._controller = Controller(
+            journal, supervisor, ledger, workers, supervisor.adopted_generation, asked=self._inquiries
+        )
         self._prober = Prober(tasks, supervisor.endpoints_down)
-        exposition = Exposition(ledger, self._controller, supervisor, tuple(Phase))
+        self._notices = Notices(tasks, self._controller.bulletin)
+        self._supervisor = supervisor
+        self._ledger = ledger
+        self._trends = Trends(ledger)
+        self._holds = Holds(self._controller.bulletin)
+        self._capacity = CapacityWatch(self._controller.bulletin, self.shortfalls)
+        exposition = Exposition(ledger, self, supervisor, tuple(Phase))
         self._metrics = exposition.render
         self._ready = supervisor.all_serving
+        self._compared, self._erasures = ledger.compared, supervisor.erasures
 
     async def start(self, sockets: Sequence[socket.socket]) -> None:
         """Publishes the first snapshot, and opens the admin API on these sockets: only then are its tokens
         known."""
+        self._notices.configure(self._loaded.config.notify)
         await self._controller.apply(self._loaded)
         self._prober.configure(checks_of(self._loaded.config))
-        outside = Outside(address_of(sockets[0]), self.reload, self._metrics, self._ready)
+        outside = Outside(
+            address_of(sockets[0]),
+            self.reload,
+            self._metrics,
+            self._ready,
+            self.shortfalls,
+            self._compared,
+            self._erasures,
+            self._trends,
+            self._supervisor.troubles,
+            self._supervisor.replace_workers,
+            self._set_log_level,
+        )
+        http_log = logging.getLogger(f"{__name__}.http")
+        http_log.addFilter(conceal)
         self._admin = web.AppRunner(
-            build_app(self._controller, outside), access_log=None, shutdown_timeout=1.0
+            build_app(self._controller, outside), access_log=None, logger=http_log, shutdown_timeout=1.0
         )
         await self._admin.setup()
         for sock in sockets:
-            await web.SockSite(self._admin, sock).start()
+            context = self._tls.context if self._tls is not None else None
+            await web.SockSite(self._admin, sock, ssl_context=context).start()
 
     def go_on(self, changes: AsyncGenerator[None, None], wanted: asyncio.Event) -> None:
         """From now on time moves rollouts, and the configuration is read again after each of `changes`
         (`config.loader.watch`) and whenever `wanted` is set."""
-        loops = (self._tick(), self._reload_after(changes), self._reload_when(wanted))
+        loops = (
+            self._tick(),
+            self._look(),
+            self._renew_certificate(),
+            self._reload_after(changes),
+            self._reload_when(wanted),
+        )
         self._loops = [self._tasks.create_task(loop) for loop in loops]
 
     async def reload(self) -> None:
@@ -95,7 +142,7 @@ class ControlPlane:
             try:
                 loaded = await asyncio.to_thread(load, self._path, os.environ)
                 config = with_fixed(loaded.config, self._loaded.config)
-                await self._controller.apply(replace(loaded, config=config))
+                await self._controller.apply(dataclasses.replace(loaded, config=config))
             except Exception as error:
                 ours = None if isinstance(error, (ConfigError, JournalError)) else error
                 _log.error(
@@ -104,7 +151,21 @@ class ControlPlane:
                 self._controller.reject(error)
                 raise
             self._prober.configure(checks_of(config))
+            self._notices.configure(config.notify)
             _log.info("configuration %s is in force", loaded.digest)
+
+    def shortfalls(self, name: str) -> tuple[str, ...]:
+        """What is wrong now with sending everything to a deployment's trusted version. Raises Refused (404)."""
+        deployment = self._controller.deployment(name)
+        trusted = deployment.state.trusted
+        unhealthy = self._supervisor.facts().down | self._ledger.ejected()
+        in_flight = sum(row.in_flight for _, row in self._ledger.rows(name) if row.role == "live")
+        return shortfalls(trusted, deployment.spec.versions[trusted], unhealthy, in_flight)
+
+    def _set_log_level(self, level: str) -> None:
+        """Of every process: this one, and those it watches over."""
+        logs.set_level(level)
+        self._supervisor.log_level(level)
 
     async def settle(self) -> None:
         """Nothing moves any more, by time or edit; the admin API goes on answering."""
@@ -112,16 +173,54 @@ class ControlPlane:
             loop.cancel()
         await asyncio.gather(*self._loops, return_exceptions=True)
         await self._prober.close()
+        await self._inquiries.close()
+
+    def facts(self) -> ControlFacts:
+        """What the metrics tell of the control plane."""
+        return dataclasses.replace(self._controller.facts(), notices=self._notices.counts())
 
     async def close(self) -> None:
         """The admin API ends, then the journal is closed."""
         await self._admin.cleanup()
+        await self._notices.close()
         await self._controller.close()
+
+    def _question(self, name: str) -> Question | None:
+        """What gates elsewhere are told of a deployment; None where it is gone."""
+        try:
+            deployment = self._controller.deployment(name)
+        except Refused:
+            return None
+        return question_of(deployment.course, deployment.state, self._controller.evidence(name))
 
     async def _tick(self) -> None:
         while True:
             await asyncio.sleep(TICK)
             await self._controller.tick()
+            self._holds.look(
+                {
+                    each.state.deployment: (each.state, self._controller.rulings(each.state.deployment))
+                    for each in self._controller.deployments()
+                }
+            )
+
+    async def _look(self) -> None:
+        await asyncio.sleep(EVERY)  # until then adopted workers have told what they had counted
+        while True:
+            began = time.monotonic()
+            names = [each.state.deployment for each in self._controller.deployments()]
+            try:
+                for _ in self._trends.look(names, time.time()):
+                    await asyncio.sleep(0)  # nothing waits for a look, least of all a rollback
+            except Exception:  # no chart is worth a controller
+                _log.exception("the trends that the page shows can't be kept")
+            # Thousands of busy deployments are looked at less often, rather than for a large part of the time.
+            await asyncio.sleep(max(EVERY, LOOKING * (time.monotonic() - began)))
+
+    async def _renew_certificate(self) -> None:
+        while self._tls is not None:
+            self._tls.renew()
+            await asyncio.sleep(CHECK_EVERY)
 
     async def _reload_after(self, changes: AsyncGenerator[None, None]) -> None:
         async for _ in changes:
@@ -143,7 +242,7 @@ def with_fixed(wanted: Config, running: Config) -> Config:
     """The wanted configuration with what can't change as it is; says what would have changed."""
     fixed: dict[str, Any] = {name: getattr(running, name) for name in FIXED}
     waiting = [name for name, value in fixed.items() if getattr(wanted, name) != value]
-    if wanted.admin.listen != running.admin.listen:
+    if (wanted.admin.listen, wanted.admin.tls) != (running.admin.listen, running.admin.tls):
         # Tokens go with the address they guard: those of another address may be none at all.
         fixed["admin"] = running.admin
         waiting.append("admin")

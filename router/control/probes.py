@@ -11,11 +11,14 @@ import logging
 import random
 import ssl
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from time import monotonic
 
 import httpx
 
 from router.config.schema import Config
+from router.patterns.limits import UpstreamTls
+from router.tls import ClientContexts, ClientFiles
 
 _log = logging.getLogger(__name__)
 
@@ -28,18 +31,26 @@ _JITTER = 0.1
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One endpoint and how it is checked; `every` and `timeout` in seconds. `path` follows the base URL."""
+    """One endpoint and how it is checked; `every` and `timeout` in seconds. `path` follows the base URL; `tls` is as
+    in the data plane."""
 
     url: str
     path: str
     every: float
     timeout: float
+    tls: UpstreamTls = field(default_factory=UpstreamTls)
 
 
 def checks_of(config: Config) -> frozenset[Check]:
     """All checks that a configuration asks for."""
     return frozenset(
-        Check(url, version.health.path, version.health.every, version.health.timeout)
+        Check(
+            url,
+            version.health.path,
+            version.health.every,
+            version.health.timeout,
+            version.tls.compile() if version.tls is not None else UpstreamTls(),
+        )
         for deployment in config.deployments.values()
         for version in deployment.versions.values()
         if version.health is not None
@@ -61,12 +72,8 @@ class Prober:
     def __init__(self, tasks: asyncio.TaskGroup, on_change: Callable[[tuple[str, ...]], None]) -> None:
         self._tasks = tasks
         self._on_change = on_change
-        self._client = httpx.AsyncClient(
-            headers={"user-agent": "router-health"},
-            follow_redirects=False,
-            trust_env=False,
-            verify=ssl.create_default_context(),  # the system's authorities, as in the data plane
-        )
+        self._contexts = ClientContexts()
+        self._clients: dict[ClientFiles, tuple[ssl.SSLContext, httpx.AsyncClient]] = {}
         self._probes: dict[Check, _Probe] = {}
         self._down: tuple[str, ...] = ()
 
@@ -86,7 +93,9 @@ class Prober:
         for probe in self._probes.values():
             probe.task.cancel()
         self._probes.clear()
-        await self._client.aclose()
+        for _, client in self._clients.values():
+            await client.aclose()
+        self._clients.clear()
 
     async def _run(self, check: Check) -> None:
         """Checks for ever; the first time soon, but not all endpoints in the same moment."""
@@ -102,16 +111,35 @@ class Prober:
 
     async def _trouble(self, check: Check) -> str:
         """What is wrong with the endpoint; empty when it is well."""
+        name = {"sni_hostname": check.tls.server_name} if check.tls.server_name else {}
+        url = check.url.rstrip("/") + check.path
         try:
+            client = await self._client(check.tls)
             async with (
                 asyncio.timeout(check.timeout),
-                self._client.stream("GET", check.url.rstrip("/") + check.path, timeout=None) as answer,
+                client.stream("GET", url, timeout=None, extensions=name) as answer,
             ):
                 return "" if answer.is_success else f"it answers {answer.status_code}"
         except TimeoutError:
             return f"no answer within {check.timeout:g} s"
         except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError) as error:
             return str(error) or type(error).__name__
+
+    async def _client(self, tls: UpstreamTls) -> httpx.AsyncClient:
+        """The one for endpoints that are trusted like this; anew where a file has changed. Raises OSError where one is
+        not usable."""
+        files = ClientFiles(tls.ca, tls.cert, tls.key, tls.verify)
+        context = self._contexts.get(files, monotonic())
+        known = self._clients.get(files)
+        if known is not None and known[0] is context:
+            return known[1]
+        client = httpx.AsyncClient(
+            headers={"user-agent": "router-health"}, follow_redirects=False, trust_env=False, verify=context
+        )
+        self._clients[files] = context, client
+        if known is not None:
+            await known[1].aclose()
+        return client
 
     def _tell(self) -> None:
         """Reports what is down, if that is not what was reported last."""

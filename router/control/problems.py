@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from router.errors import ConfigError, Refused
 from router.rollout.journal import JournalError
@@ -45,6 +46,16 @@ def problem(status: int, detail: str, **more: Any) -> web.Response:
     if status == HTTPStatus.UNAUTHORIZED:
         answer.headers["WWW-Authenticate"] = "Bearer"
     return answer
+
+
+def conceal(record: logging.LogRecord) -> bool:
+    """A filter for aiohttp's log: of what is no HTTP it quotes the bytes, and those may be a token."""
+    error = record.exc_info[1] if record.exc_info else None
+    if isinstance(error, HttpProcessingError):
+        record.msg, record.args = "%s: it is no HTTP, refused with %d", (record.getMessage(), error.code)
+        record.levelno, record.levelname = logging.WARNING, "WARNING"
+        record.exc_info = None
+    return True
 
 
 def _known(known: tuple[str, ...]) -> dict[str, list[str]]:

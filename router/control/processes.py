@@ -11,7 +11,7 @@ import signal
 import socket
 import struct
 import subprocess
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 _POLL = 0.02
@@ -39,7 +39,9 @@ class Process(Protocol):
 class Child:
     """A process this one started, in a session of its own: a Ctrl-C on the terminal does not reach it."""
 
-    def __init__(self, command: Sequence[str], pass_fds: Sequence[int]) -> None:
+    def __init__(
+        self, command: Sequence[str], pass_fds: Sequence[int], environ: Mapping[str, str] | None = None
+    ) -> None:
         # Standard output stays this process's own: whoever reads it to its end must not have to wait for
         # workers that outlive it.
         self._popen = subprocess.Popen(
@@ -47,6 +49,7 @@ class Child:
             stdin=subprocess.DEVNULL,
             stdout=_STDERR,
             pass_fds=pass_fds,
+            env=environ,
             start_new_session=True,
         )
         self._pidfd = _open_pidfd(self._popen.pid)

@@ -11,18 +11,20 @@ import secrets
 import socket
 import sys
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from router.channel import EndpointsDown, Publish, RecorderSettings, Start
+from router.channel import EndpointsDown, Erase, LogLevel, Publish, RecorderSettings, Start
 from router.config.schema import ListenSpec
 from router.control.adoption import Found, find_orphans
+from router.control.erasures import Erasures
 from router.control.handles import Handle, RecorderHandle, WorkerHandle, WorkerState
 from router.control.listening import ListeningSocket, address_of, open_slots
 from router.control.processes import Child
 from router.control.runtime import RuntimeDirectory
 from router.control.terms import Confirmation
+from router.errors import Refused
 from router.telemetry.exposition import FleetFacts
 from router.telemetry.ledger import Ledger
 
@@ -32,7 +34,7 @@ CONFIRM = 1.0
 """Seconds a worker has to confirm a snapshot."""
 
 HANDOVER = 600.0
-"""Seconds an orphan has to finish what is in flight after new workers took its sockets over."""
+"""Seconds a worker has to finish what is in flight after a new one took its sockets over."""
 
 _FLUSH = 10.0
 """Seconds the recorder has, once the workers are gone, to write what it holds."""
@@ -45,10 +47,20 @@ _LONGEST_PAUSE = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Commands:
-    """The command lines of the other processes, without `--channel` and what follows."""
+    """The command lines of the other processes, without `--channel` and what follows, and their environment: None is
+    this one's own."""
 
     worker: tuple[str, ...] = (sys.executable, "-m", "router.worker")
     recorder: tuple[str, ...] = (sys.executable, "-m", "router.recorder")
+    environ: Mapping[str, str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Lifetimes:
+    """What workers do at the end: seconds that requests in flight have, and that an orphan waits for a controller."""
+
+    drain: float = 30.0
+    orphan: float = 3600.0
 
 
 @dataclass(slots=True)
@@ -72,6 +84,24 @@ class _Slot:
     sockets: list[ListeningSocket]
     worker: WorkerHandle | None = None
 
+    def is_held_by(self, handle: Handle) -> bool:
+        return self.worker is handle
+
+
+@dataclass(frozen=True, slots=True)
+class _Post:
+    """What one process after the other does: its role and number, how the next is started, and whether one that
+    ended needs a successor."""
+
+    role: str
+    number: int
+    start: Callable[[], Awaitable[Handle]]
+    is_held_by: Callable[[Handle], bool]
+
+    @property
+    def key(self) -> tuple[str, int]:
+        return self.role, self.number
+
 
 class Supervisor:
     """The fleet. Its tasks run in `tasks`: if one of them fails, the group's owner learns of it.
@@ -85,18 +115,25 @@ class Supervisor:
         ledger: Ledger,
         tasks: asyncio.TaskGroup,
         commands: Commands | None = None,
+        lifetimes: Lifetimes | None = None,
     ) -> None:
         self._runtime = runtime
         self._ledger = ledger
         self._tasks = tasks
         self._commands = commands or Commands()
+        self._lifetimes = lifetimes or Lifetimes()
         self._slots: list[_Slot] = []
-        self._orphans: list[WorkerHandle] = []
+        self._leaving: list[WorkerHandle] = []  # orphans, and those that were replaced
+        self._newcomers: list[WorkerHandle] = []  # they take a slot over once they serve
+        self._replacing = asyncio.Lock()
         self._recorder: RecorderHandle | None = None
+        self.erasures = Erasures(self._send_erase)
         self._newest: Publish | None = None
         self._down = EndpointsDown(())
         self._settings: RecorderSettings | None = None
+        self._log_level: LogLevel | None = None
         self._restarts: Counter[str] = Counter()
+        self._dying: dict[tuple[str, int], str] = {}
         self._serving = asyncio.Event()
         self._stopping = asyncio.Event()
 
@@ -114,9 +151,9 @@ class Supervisor:
             await self._adopt(orphan)
         # A recorder of an earlier controller may still listen there: it keeps its workers, and gets no new ones.
         self._runtime.recorder.unlink(missing_ok=True)
-        self._tasks.create_task(self._keep("recorder", self._start_recorder))
+        self._tasks.create_task(self._keep(_Post("recorder", 0, self._start_recorder, lambda _: True)))
         for slot in self._slots:
-            self._tasks.create_task(self._keep("worker", partial(self._start_worker, slot)))
+            self._tasks.create_task(self._keep(self._post_of(slot)))
 
     @property
     def addresses(self) -> list[str]:
@@ -127,7 +164,7 @@ class Supervisor:
     @property
     def adopted_generation(self) -> int:
         """The newest generation an orphan has in force; the next one published must be above it."""
-        return max((orphan.applied for orphan in self._orphans), default=0)
+        return max((orphan.applied for orphan in self._leaving), default=0)
 
     async def serving(self) -> None:
         """Returns once every slot has had a worker with the newest snapshot in force."""
@@ -138,6 +175,21 @@ class Supervisor:
         workers = [slot.worker for slot in self._slots if slot.worker is not None]
         alive = [worker for worker in workers if not worker.ended.is_set()]
         return [worker.state for worker in alive] == [WorkerState.SERVING] * len(self._slots)
+
+    def troubles(self) -> tuple[str, ...]:
+        """Which processes die again and again, and how: one sentence each."""
+        return tuple(self._dying.values())
+
+    async def replace_workers(self) -> int:
+        """Puts a new process in the place of every worker, one after the other; returns how many.
+
+        Each takes over once it has the newest snapshot in force; the one before finishes what it has, within
+        HANDOVER. Raises Refused (503) where a new one does not come to serve: the one before goes on then.
+        """
+        async with self._replacing:
+            for slot in self._slots:
+                await self._replace(slot)
+            return len(self._slots)
 
     async def publish(self, generation: int, snapshot: bytes) -> Confirmation:
         """Brings a snapshot into force; returns when no worker can serve an older one any more.
@@ -166,12 +218,20 @@ class Supervisor:
         if self._recorder is not None:
             self._recorder.link.send(settings)
 
+    def log_level(self, level: str) -> None:
+        """What every process says at least from now on, those that are started later too."""
+        self._log_level = LogLevel(level)
+        for handle in (*self._workers(), self._recorder):
+            if handle is not None:
+                handle.link.send(self._log_level)
+
     def facts(self) -> FleetFacts:
         """What the metrics show of the fleet."""
         states = Counter(worker.state for worker in self._workers())
         return FleetFacts(
             workers={state.value: states[state] for state in WorkerState},
             restarts=self._restarts["worker"],
+            crash_loops={"worker": 0, "recorder": 0} | Counter(role for role, _ in self._dying),
             down=frozenset(self._down.urls),
         )
 
@@ -190,7 +250,7 @@ class Supervisor:
     async def abandon(self) -> None:
         """Ends what this supervisor started and leaves orphans serving: the start has failed."""
         self._stopping.set()
-        started = [slot.worker for slot in self._slots if slot.worker is not None]
+        started = [slot.worker for slot in self._slots if slot.worker is not None] + self._newcomers
         for handle in (*started, self._recorder):
             if handle is not None:
                 await handle.kill()
@@ -201,30 +261,72 @@ class Supervisor:
             worker.process.kill()
 
     def _workers(self) -> list[WorkerHandle]:
-        known = [slot.worker for slot in self._slots if slot.worker is not None] + self._orphans
-        return [worker for worker in known if not worker.ended.is_set()]
+        known = [slot.worker for slot in self._slots if slot.worker is not None]
+        everyone = known + self._newcomers + self._leaving
+        return [worker for worker in everyone if not worker.ended.is_set()]
 
-    async def _keep(self, role: str, start: Callable[[], Awaitable[Handle]]) -> None:
-        """Has one process of a role running, until the program stops."""
+    def _post_of(self, slot: _Slot) -> _Post:
+        return _Post("worker", slot.index, partial(self._start_worker, slot), slot.is_held_by)
+
+    async def _keep(self, post: _Post, handle: Handle | None = None) -> None:
+        """Has one process at a post, this one first, until the program stops or another one was given the post."""
         clock, backoff = asyncio.get_running_loop().time, Backoff()
         while not self._stopping.is_set():
             born = clock()
             try:
-                handle = await start()
+                handle = handle or await post.start()
             except OSError as error:
-                died = f"a {role} can't be started: {error}"
+                died = f"a {post.role} can't be started: {error}"
             else:
-                if self._stopping.is_set():
-                    handle.process.kill()
-                how = await handle.run()
-                self._ledger.gone(handle.name)
-                died = f"{handle} died: {how}"
+                died = f"{handle} died: {await self._live(post, handle)}"
+                if not post.is_held_by(handle):
+                    return
+                handle = None
             if self._stopping.is_set():
                 return
             pause = backoff.after(clock() - born)
-            self._restarts[role] += 1
-            _log.error("%s; starting another %s", died, f"in {pause:g} s" if pause else "now")
+            self._restarts[post.role] += 1
+            when = f"in {pause:g} s" if pause else "now"
+            _log.error("%s; starting another %s", died, when)
+            if pause:
+                self._dying[post.key] = f"{died}; another starts {when}"
             await self._pause(pause)
+
+    async def _live(self, post: _Post, handle: Handle) -> str:
+        """A life of a process, from its start to its end; returns how it ended."""
+        if self._stopping.is_set():
+            handle.process.kill()
+        grown_up = asyncio.get_running_loop().call_later(_STEADY, self._dying.pop, post.key, None)
+        try:
+            how = await handle.run()
+        finally:
+            grown_up.cancel()
+        self._ledger.gone(handle.name)
+        return how
+
+    async def _replace(self, slot: _Slot) -> None:
+        try:
+            new = await self._new_worker(slot)
+        except OSError as error:
+            raise Refused(503, f"a worker can't be started: {error}; the ones before go on") from error
+        self._newcomers.append(new)
+        self._tasks.create_task(self._keep(self._post_of(slot), new))
+        try:
+            serves = await new.confirms(self._newest.generation if self._newest is not None else 1)
+        finally:
+            self._newcomers.remove(new)
+        if not serves:
+            raise Refused(503, f"{new} does not serve: see the log. The workers not replaced yet go on")
+        old, slot.worker = slot.worker, new
+        self._dying.pop(("worker", slot.index), None)
+        _log.info("%s takes over from %s", new, old)
+        if old is not None and not old.ended.is_set():
+            self._leaving.append(old)
+            self._tasks.create_task(self._see_off(old))
+
+    async def _see_off(self, worker: WorkerHandle) -> None:
+        await worker.drain(HANDOVER, close_idle=False)
+        self._leaving.remove(worker)
 
     async def _pause(self, seconds: float) -> None:
         try:
@@ -234,23 +336,43 @@ class Supervisor:
             pass
 
     async def _start_worker(self, slot: _Slot) -> Handle:
+        slot.worker = await self._new_worker(slot)
+        return slot.worker
+
+    async def _new_worker(self, slot: _Slot) -> WorkerHandle:
         rescue = self._runtime.new_worker(slot.index)
-        process, channel = _spawn(self._commands.worker, [found.socket.fileno() for found in slot.sockets])
+        sockets = [found.socket.fileno() for found in slot.sockets]
+        process, channel = _spawn(self._commands.worker, sockets, self._commands.environ)
         worker = WorkerHandle(
             rescue.stem, process, rescue, on_tally=self._ledger.tally, on_applied=self._on_applied
         )
         await _connect(worker, channel)
         listeners = tuple(found.listener() for found in slot.sockets)
-        worker.link.send(Start(slot.index, listeners, str(self._runtime.recorder), str(rescue)))
+        recorder, lifetimes = str(self._runtime.recorder), self._lifetimes
+        worker.link.send(
+            Start(slot.index, listeners, recorder, str(rescue), lifetimes.drain, lifetimes.orphan)
+        )
+        if self._log_level is not None:
+            worker.link.send(self._log_level)
         if self._newest is not None:
             worker.publish(self._newest, self._down)
-        slot.worker = worker
         return worker
 
+    def _send_erase(self, order: Erase) -> bool:
+        if self._recorder is None or not self._recorder.link.connected:
+            return False
+        self._recorder.link.send(order)
+        return True
+
     async def _start_recorder(self) -> Handle:
-        process, channel = _spawn((*self._commands.recorder, "--listen", str(self._runtime.recorder)), [])
-        recorder = RecorderHandle(f"recorder-{secrets.token_hex(4)}", process, self._ledger.recorder_tally)
+        self.erasures.recorder_gone()
+        command = (*self._commands.recorder, "--listen", str(self._runtime.recorder))
+        process, channel = _spawn(command, [], self._commands.environ)
+        name = f"recorder-{secrets.token_hex(4)}"
+        recorder = RecorderHandle(name, process, self._ledger.recorder_tally, self.erasures.take)
         await _connect(recorder, channel)
+        if self._log_level is not None:
+            recorder.link.send(self._log_level)
         if self._settings is not None:
             recorder.link.send(self._settings)
         self._recorder = recorder
@@ -265,13 +387,13 @@ class Supervisor:
             on_applied=self._on_applied,
             generation=found.orphan.generation,
         )
-        self._orphans.append(orphan)
+        self._leaving.append(orphan)
         self._tasks.create_task(self._outlive(orphan))
         await _connect(orphan, found.channel)
 
     async def _outlive(self, orphan: WorkerHandle) -> None:
         await orphan.run()
-        self._orphans.remove(orphan)
+        self._leaving.remove(orphan)
         self._ledger.gone(orphan.name)
         _log.info("%s, left by an earlier controller, has ended", orphan)
 
@@ -281,7 +403,7 @@ class Supervisor:
         if not all(slot.worker is not None and slot.worker.applied >= newest for slot in self._slots):
             return
         self._serving.set()
-        for orphan in self._orphans:
+        for orphan in self._leaving:
             if not orphan.draining:
                 self._tasks.create_task(orphan.drain(HANDOVER, close_idle=False))
 
@@ -299,14 +421,16 @@ async def _settle(worker: WorkerHandle, generation: int) -> bool | None:
         return False
 
 
-def _spawn(command: tuple[str, ...], pass_fds: list[int]) -> tuple[Child, socket.socket]:
+def _spawn(
+    command: tuple[str, ...], pass_fds: list[int], environ: Mapping[str, str] | None
+) -> tuple[Child, socket.socket]:
     """A new process, and this end of the channel to it."""
     ours, theirs = socket.socketpair()
     ours.setblocking(False)
     try:
         with theirs:
             fd = theirs.fileno()
-            return Child((*command, "--channel", str(fd)), (fd, *pass_fds)), ours
+            return Child((*command, "--channel", str(fd)), (fd, *pass_fds), environ), ours
     except OSError:
         ours.close()
         raise

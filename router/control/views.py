@@ -10,23 +10,29 @@ from router.control.controller import Controller
 from router.control.terms import ConfigStatus, Deployment
 from router.rollout.journal import Entry
 from router.rollout.ramp import lasts
+from router.rollout.verdict import Ruling
 from router.rollout.waiting import waits_for
 from router.spec import SHARE_PARTS
 
 EVENTS = 10
 """Last events shown with a deployment; its history has them all."""
 
+INTERVALS = 20
+"""Up to so many deployments are listed with intervals at what their gates say: each takes about a millisecond."""
+
 
 def deployments(controller: Controller) -> dict[str, Any]:
     """Every deployment, sorted by name."""
     specs = _specs(controller)
-    shown = [_deployment(controller, each, specs) for each in controller.deployments()]
+    known = controller.deployments()
+    said = controller.report if len(known) <= INTERVALS else controller.rulings
+    shown = [_deployment(controller, each, specs, said(each.state.deployment)) for each in known]
     return {"deployments": shown, "generation": controller.generation}
 
 
 def deployment(controller: Controller, name: str) -> dict[str, Any]:
     """One deployment: what is wanted, where it is, what it waits for, what was counted. Raises Refused (404)."""
-    return _deployment(controller, controller.deployment(name), _specs(controller))
+    return _deployment(controller, controller.deployment(name), _specs(controller), controller.report(name))
 
 
 def history(entries: Iterable[Entry]) -> dict[str, Any]:
@@ -45,7 +51,9 @@ def _specs(controller: Controller) -> dict[str, Any]:
     return specs
 
 
-def _deployment(controller: Controller, shown: Deployment, specs: dict[str, Any]) -> dict[str, Any]:
+def _deployment(
+    controller: Controller, shown: Deployment, specs: dict[str, Any], rulings: tuple[Ruling, ...]
+) -> dict[str, Any]:
     state, course = shown.state, shown.course
     name = state.deployment
     return {
@@ -58,7 +66,8 @@ def _deployment(controller: Controller, shown: Deployment, specs: dict[str, Any]
         "mirror": state.mirror / SHARE_PARTS,
         "held": round(state.held, 3),
         "hold": lasts(course, state),
-        "waits_for": waits_for(course, state),
+        "waits_for": waits_for(course, state, rulings),
+        "gates": [to_builtins(ruling) for ruling in rulings],
         "shares": state.shares(),
         "trusted": state.trusted,
         "candidates": list(state.candidates),

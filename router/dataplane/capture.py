@@ -23,6 +23,9 @@ BATCH_BYTES = 256 << 10
 WAITING_LIMIT = 8 << 20
 """Bytes that wait while there is no recorder: enough for the moment in which it starts, or starts again."""
 
+FRUITLESS = 3
+"""Recorders in a row that may die without a word of what they took, before what they were sent counts as lost."""
+
 RECONNECT_FIRST = 0.02
 RECONNECT_LIMIT = 0.2
 """Seconds between attempts to reach a recorder: the first pause, doubled each time up to the limit."""
@@ -85,7 +88,7 @@ class RecorderLink:
     """The worker's end of the way to the recorder; connects again by itself when it breaks.
 
     Halves gather for a moment and leave together. While there is no recorder a bounded part waits for the next one.
-    What was sent and never taken died with a recorder: it counts as dropped (promise 4).
+    What was sent and not taken is sent to the next one as well, which knows what the dead one had taken.
     """
 
     def __init__(self, path: str, loop: asyncio.AbstractEventLoop, events: EventCounter) -> None:
@@ -96,7 +99,8 @@ class RecorderLink:
         self._waiting: list[tuple[str, bytes]] = []
         self._waiting_bytes = 0
         self._flushing: asyncio.TimerHandle | None = None
-        self._untaken: deque[str] = deque()
+        self._untaken: deque[tuple[str, bytes]] = deque()
+        self._fruitless = 0
         self._delay = RECONNECT_FIRST
         self._closed = False
         self._task: asyncio.Task[None] | None = None
@@ -145,7 +149,7 @@ class RecorderLink:
         if not self._waiting:
             return
         link.write(b"".join([data for _, data in self._waiting]))
-        self._untaken.extend([deployment for deployment, _ in self._waiting])
+        self._untaken.extend(self._waiting)
         self._waiting = []
         self._waiting_bytes = 0
 
@@ -172,17 +176,24 @@ class RecorderLink:
 
     def _on_frame(self, link: Link, frame: Frame) -> None:
         if isinstance(frame, Taken):
+            self._fruitless = 0
             for _ in range(frame.captures):
                 self._untaken.popleft()
 
     def _on_lost(self, link: Link) -> None:
         self._link = None
-        self._count_untaken()
+        self._fruitless += 1
+        if self._fruitless > FRUITLESS or self._closed:
+            self._count_untaken()
+        self._waiting = [*self._untaken, *self._waiting]
+        self._waiting_bytes = sum(len(data) for _, data in self._waiting)
+        self._untaken.clear()
+        self._flush()
         if not self._closed:
             self._task = self._loop.create_task(self._connect())
 
     def _count_untaken(self) -> None:
-        for deployment in self._untaken:
+        for deployment, _ in self._untaken:
             self._drop(deployment, "recorder_died")
         self._untaken.clear()
 

@@ -28,7 +28,7 @@ NO_ANSWER = 599
 class Copy:
     """See the module. The request comes as its head, then the body piece by piece as it goes over the wire."""
 
-    __slots__ = ("_answer", "_body", "_complete", "_endpoint", "_engine", "_first_byte", "_mirroring", "_over",
+    __slots__ = ("_answer", "_body", "_complete", "_endpoint", "_engine", "_first_byte", "_held", "_mirroring", "_over",
                  "_pieces", "_request_whole", "_started", "_tap", "_to_head", "_upstream", "_version", "deadline",
                  "slot")  # fmt: skip
 
@@ -39,6 +39,7 @@ class Copy:
         self._tap: Tap | None = None
         self._body = b""
         self._pieces: list[bytes] = []
+        self._held = 0
         self._to_head = False
         self._answer: ResponseHead | None = None
         self._request_whole = self._complete = self._over = False
@@ -57,6 +58,9 @@ class Copy:
         self._request_whole = whole
         version.shadow_counter.start()
         version.copying.count += 1
+        # A shadow may be slow to take it: what is written waits in memory.
+        self._held = len(body)
+        self._engine.tapped.left -= self._held
         self._endpoint = endpoint = choose(version.copy_endpoints, started)
         if endpoint is None:
             self._finish(Fault.NO_ENDPOINT.status, Fault.NO_ENDPOINT.code)
@@ -74,9 +78,13 @@ class Copy:
 
     def body(self, data: bytes) -> None:
         """More of the request's body."""
+        if self._over:
+            return
+        self._held += len(data)
+        self._engine.tapped.left -= len(data)
         if self._upstream is not None:
             self._upstream.write(data)
-        elif not self._over:
+        else:
             self._pieces.append(data)
 
     def end(self) -> None:
@@ -196,6 +204,7 @@ class Copy:
         body, size, whole = pair.kept(tap, self._body)
         latency = engine.time - self._started
         version.copying.count -= 1
+        engine.tapped.left += self._held
         version.shadow_counter.finish(code, latency, self._first_byte)
         half = Half(
             pair.key, pair.id, pair.time, pair.route.name, pair.generation, pair.cohort, version.name,

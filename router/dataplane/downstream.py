@@ -7,32 +7,28 @@ behind it wait here parsed, and nothing more is read, so that what waits is boun
 from __future__ import annotations
 
 import asyncio
-import socket
-import struct
-from collections import deque
+from random import uniform
 from time import monotonic
 from typing import TYPE_CHECKING, cast
 
-from router.dataplane.exchange import Exchange
-from router.dataplane.faults import Fault, render
+from router.dataplane.faults import Fault, TooManyWaiting, fault_of, render
+from router.dataplane.peer import hung_up, reset_on_close, unsent
 from router.dataplane.timers import NEVER
 from router.dataplane.tunnel import join
-from router.http1.framing import HeadTooLarge, Malformed
-from router.http1.head import RequestHead
+from router.http1.framing import Malformed
+from router.http1.head import HeadLimits, RequestHead
 from router.http1.parser import RequestParser
 
 if TYPE_CHECKING:
     from router.dataplane.engine import Engine
+    from router.dataplane.exchange import Exchange
 
 WRITE_BUFFER = 64 << 10
-HEAD_TIMEOUT = 10.0
-"""Seconds for a request head to arrive, from its first byte or from the connection's start."""
+JITTER = 0.1
+"""The part by which an idle connection is kept longer or shorter, so that those of one moment do not end in one."""
 
-KEEP_ALIVE = 75.0
-"""Seconds an idle client connection is kept."""
-
-FLUSH = 30.0
-"""Seconds in which a client takes the rest of its answer once there is nothing more to say to it."""
+HELD_LOOK = 1.0
+"""Seconds between two looks whether a client that is not read from is still there."""
 
 HELD_LIMIT = 64 << 10
 """Bytes behind an upgrade that are read before it is answered."""
@@ -41,7 +37,7 @@ LINGER = 1.0
 """Seconds in which what a client still sends is read and thrown away, so that no reset destroys the answer."""
 
 # Why nothing is read from the client for now; bits, because several reasons can hold at once.
-_PIPELINE, _CONNECTING, _UPSTREAM = 1, 2, 4
+_PIPELINE, _CONNECTING, _UPSTREAM, _CLOGGED = 1, 2, 4, 8
 
 
 class _Waiting:
@@ -57,22 +53,28 @@ class _Waiting:
 
 class Downstream(asyncio.Protocol):
     """The protocol of one client connection. `clogged`: the client takes its answer more slowly than it comes;
-    `holds`: the reasons why nothing is read from it now, 0 without any."""
+    `holds`: the reasons why nothing is read from it now, 0 without any; `limits` are those it began with."""
 
-    __slots__ = ("_closing", "_engine", "_exchange", "_forwarded", "_forwarded_host", "_malformed",
-                 "_parser", "_peer_lines", "_queue", "_scheme", "_transport", "clogged", "deadline", "holds", "ip",
-                 "slot")  # fmt: skip
+    __slots__ = ("_closing", "_engine", "_eventful", "_exchange", "_forwarded", "_forwarded_host", "_keep_alive",
+                 "_malformed", "_parser", "_peer_lines", "_queue", "scheme", "_transport", "_unsent", "clogged",
+                 "deadline", "holds", "ip", "limits", "slot")  # fmt: skip
 
     def __init__(self, engine: Engine, scheme: bytes) -> None:
         self._engine = engine
-        self._scheme = scheme
+        self.scheme = scheme
         self._transport: asyncio.Transport | None = None
-        self._parser = RequestParser(self, engine.known_lines)
+        self.limits = limits = engine.routes.clients
+        head = HeadLimits(limits.head, limits.fields, limits.target)
+        self._parser = RequestParser(self, engine.known_lines, head)
+        self._keep_alive = limits.keep_alive * uniform(1 - JITTER, 1 + JITTER)
+        self._unsent = 0
         self._exchange: Exchange | None = None
-        self._queue: deque[_Waiting] = deque()
+        self._queue: list[_Waiting] = []  # a deque takes 700 bytes of every idle connection
         self._malformed: Malformed | None = None
         self.holds = 0
         self._closing = False
+        # Whether anything but one whole request after another has happened, which few connections see.
+        self._eventful = False
         self._peer_lines = b""
         self._forwarded = b""
         self._forwarded_host = b""
@@ -115,7 +117,7 @@ class Downstream(asyncio.Protocol):
         if b"x-forwarded-for" in index or b"x-forwarded-proto" in index or b"x-forwarded-host" in index:
             before = [field[2] for field in head.fields if field[0] == b"x-forwarded-for" and field[2]]
             chain = b", ".join((*before, self.ip))
-            scheme = index.get(b"x-forwarded-proto") or self._scheme
+            scheme = index.get(b"x-forwarded-proto") or self.scheme
             lines = b"x-forwarded-for: %b\r\nx-forwarded-proto: %b\r\n" % (chain, scheme)
             return b"%bx-forwarded-host: %b\r\n" % (lines, index.get(b"x-forwarded-host") or host)
         if host != self._forwarded_host:
@@ -128,7 +130,13 @@ class Downstream(asyncio.Protocol):
         self._exchange = None
         if not keep:
             self._end()
-            return
+        elif self._eventful:
+            self._go_on()
+        else:
+            self.deadline = self._engine.time + self._keep_alive
+
+    def _go_on(self) -> None:
+        """There may be more to do than to wait for the next request."""
         if self._parser.upgrading:
             self._resume_parsing()
             if self._exchange is not None or self._closing:
@@ -139,7 +147,11 @@ class Downstream(asyncio.Protocol):
             return
         if self.holds:
             self._let_go(self.holds)
-        self.deadline = self._engine.time + KEEP_ALIVE
+        if self.clogged:
+            self._await_taking()
+        else:
+            self._eventful = False
+            self.deadline = self._engine.time + self._keep_alive
 
     def switch(self, upstream: asyncio.Transport, rest: bytes) -> None:
         """The exchange turned into a tunnel; this protocol has nothing more to do."""
@@ -149,11 +161,13 @@ class Downstream(asyncio.Protocol):
         engine.clients.discard(self)
         engine.wheel.forget(self)
         if transport is None or exchange is None:
+            engine.door.left(self.ip, self.limits)
             upstream.abort()
             return
 
         def closed() -> None:
             engine.tunnels.discard(tunnel)
+            engine.door.left(self.ip, self.limits)
             engine.time = monotonic()
             exchange.tunnel_closed()
 
@@ -166,7 +180,7 @@ class Downstream(asyncio.Protocol):
         if transport is None:
             return
         if hard:
-            _reset_on_close(transport)
+            reset_on_close(transport)
             transport.abort()
         else:
             transport.close()
@@ -183,11 +197,16 @@ class Downstream(asyncio.Protocol):
         self._transport.set_write_buffer_limits(WRITE_BUFFER)
         peer = transport.get_extra_info("peername")
         self.ip = peer[0].encode() if peer else b"unknown"
-        self._peer_lines = b"x-forwarded-for: %b\r\nx-forwarded-proto: %b\r\n" % (self.ip, self._scheme)
+        self._peer_lines = b"x-forwarded-for: %b\r\nx-forwarded-proto: %b\r\n" % (self.ip, self.scheme)
         self._forwarded = self._peer_lines
-        engine = self._engine
-        engine.clients.add(self)
-        self.deadline = monotonic() + HEAD_TIMEOUT
+        engine, limits = self._engine, self.limits
+        inside = len(engine.clients) + len(engine.tunnels)
+        reason = engine.door.refusal(transport, self.ip, limits, inside)
+        if reason:
+            self._turn_away(self._transport, reason)
+        else:
+            engine.clients.add(self)
+            self.deadline = monotonic() + limits.head_timeout
         engine.wheel.watch(self)
 
     def data_received(self, data: bytes) -> None:
@@ -199,6 +218,7 @@ class Downstream(asyncio.Protocol):
             self._parser.feed(data)
         except Malformed as error:
             self._malformed = error
+            self._eventful = True
             if self._exchange is None:
                 self._next()
             elif not self._queue:
@@ -206,8 +226,8 @@ class Downstream(asyncio.Protocol):
             return
         if self._exchange is not None:
             self._exchange.start()
-        elif self._parser.mid_message and self.deadline > engine.time + HEAD_TIMEOUT:
-            self.deadline = engine.time + HEAD_TIMEOUT
+        elif self._parser.mid_message and self.deadline > engine.time + self.limits.head_timeout:
+            self.deadline = engine.time + self.limits.head_timeout
 
     def eof_received(self) -> None:
         """A client that ends its side is gone: a model must not go on working for it."""
@@ -216,28 +236,36 @@ class Downstream(asyncio.Protocol):
         self._transport = None
         engine = self._engine
         engine.time = monotonic()
-        engine.clients.discard(self)
         engine.wheel.forget(self)
+        if self in engine.clients:
+            engine.clients.remove(self)
+            engine.door.left(self.ip, self.limits)
         self._queue.clear()
         exchange = self._exchange
         if exchange is not None:
             exchange.client_gone()
 
     def pause_writing(self) -> None:
-        self.clogged = True
+        self.clogged = self._eventful = True
+        if self._transport is not None:
+            self._unsent = unsent(self._transport)
 
     def resume_writing(self) -> None:
         self.clogged = False
+        self._engine.time = monotonic()
         if self._exchange is not None:
-            self._engine.time = monotonic()
             self._exchange.client_resumed()
+        elif self.holds & _CLOGGED:
+            self.deadline = self._engine.time + self._keep_alive
+            self._let_go(_CLOGGED)
+            self._next()
 
     # RequestSink
 
     def on_request_whole(self, head: RequestHead, body: bytes) -> None:
         if self._exchange is None and not self._queue and not self._closing:
             self.deadline = NEVER
-            exchange = self._exchange = Exchange(self._engine, self, head)
+            exchange = self._exchange = self._engine.exchange(self._engine, self, head)
             exchange.start_whole(body)
         else:
             self.on_request(head)
@@ -248,10 +276,13 @@ class Downstream(asyncio.Protocol):
     def on_request(self, head: RequestHead) -> None:
         if self._closing:
             return  # it was told so with the answer before
+        self._eventful = True
         if self._exchange is None and not self._queue:
-            self._exchange = Exchange(self._engine, self, head)
+            self._exchange = self._engine.exchange(self._engine, self, head)
             self.deadline = NEVER
         else:
+            if len(self._queue) >= self.limits.pipelined:
+                raise TooManyWaiting(f"more than {self.limits.pipelined} requests wait on one connection")
             self._queue.append(_Waiting(head))
             self._hold(_PIPELINE)
 
@@ -274,20 +305,43 @@ class Downstream(asyncio.Protocol):
     # Timed
 
     def on_deadline(self, now: float) -> None:
-        """Idle for too long, a head that does not arrive, or an answer that is not taken. In an exchange there is no
-        deadline here."""
+        """Idle for too long, a head that does not arrive, an answer that is not taken; or time to look whether a
+        client that is not read from is still there."""
         self._engine.time = now
         self.deadline = NEVER
         transport = self._transport
         if transport is None:
             return
-        if transport.is_closing():
-            transport.abort()
+        if transport.is_closing() or self.holds & _CLOGGED:
+            if self.takes_some():
+                self.deadline = now + self.limits.write_timeout
+            else:
+                transport.abort()
+        elif self._exchange is not None or self._queue:
+            self._look_for_hang_up(transport, now)
         elif self._parser.mid_message and not self._closing:
             self._refuse(Fault.BODY_STALLED, "the request did not arrive in time")
             self._end()
         else:
             self._close(transport)
+
+    def takes_some(self) -> bool:
+        """Whether the client has taken something of what it was sent since this was asked last, or since it was
+        first too slow."""
+        before = self._unsent
+        self._unsent = unsent(self._transport) if self._transport is not None else 0
+        return self._unsent < before
+
+    def _look_for_hang_up(self, transport: asyncio.Transport, now: float) -> None:
+        if self.holds:
+            if hung_up(transport):
+                transport.abort()
+            self.deadline = now + HELD_LOOK
+
+    def _await_taking(self) -> None:
+        """The client gets nothing more to do before it has taken what is there: it is not read from either."""
+        self._hold(_CLOGGED)
+        self.deadline = self._engine.time + self.limits.write_timeout
 
     # between exchanges
 
@@ -295,10 +349,12 @@ class Downstream(asyncio.Protocol):
         """Starts the request that waits longest, or says what was wrong with what came after the last one."""
         if self._transport is None or self._exchange is not None or self._closing:
             return
-        if self._queue:
+        if self.clogged:
+            self._await_taking()
+        elif self._queue:
             self._engine.time = monotonic()
-            waiting = self._queue.popleft()
-            exchange = self._exchange = Exchange(self._engine, self, waiting.head)
+            waiting = self._queue.pop(0)
+            exchange = self._exchange = self._engine.exchange(self._engine, self, waiting.head)
             if not self._queue:
                 self._let_go(_PIPELINE)
             for piece in waiting.body:
@@ -309,8 +365,7 @@ class Downstream(asyncio.Protocol):
             if self._malformed is not None and not self._queue:
                 exchange.client_malformed(self._malformed)
         elif self._malformed is not None:
-            too_large = isinstance(self._malformed, HeadTooLarge)
-            self._refuse(Fault.HEADERS_TOO_LARGE if too_large else Fault.BAD_REQUEST, str(self._malformed))
+            self._refuse(fault_of(self._malformed), str(self._malformed))
             self._end()
 
     def _refuse(self, fault: Fault, detail: str) -> None:
@@ -342,32 +397,47 @@ class Downstream(asyncio.Protocol):
             return
         self._closing = True
         self._queue.clear()
-        if (self._parser.mid_message or self._malformed is not None) and transport.can_write_eof():
-            if self.holds:
-                self._let_go(self.holds)
-            transport.write_eof()
-            self.deadline = self._engine.time + LINGER
+        if self._parser.mid_message or self._malformed is not None:
+            self._listen_out(transport)
         else:
             self._close(transport)
 
+    def _listen_out(self, transport: asyncio.Transport) -> None:
+        """What the client still sends is read for a moment, so that it can read what it was told."""
+        if not transport.can_write_eof():
+            self._close(transport)
+            return
+        if self.holds:
+            self._let_go(self.holds)
+        transport.write_eof()
+        self.deadline = self._engine.time + LINGER
+
     def _close(self, transport: asyncio.Transport) -> None:
         """Closes once what was written is out, but does not wait for ever for a client that does not take it."""
+        self._unsent = unsent(transport)
         transport.close()
-        self.deadline = self._engine.time + FLUSH
+        self.deadline = self._engine.time + self.limits.write_timeout
+
+    def _turn_away(self, transport: asyncio.Transport, reason: str) -> None:
+        """One connection too many: told so, if there is a descriptor to spare for that."""
+        engine = self._engine
+        engine.time = monotonic()
+        engine.events.add("router_connections_refused_total", reason)
+        self._closing = True
+        if reason == "descriptors":
+            transport.abort()
+            return
+        self._refuse(Fault.OVERLOADED, "there are as many connections as there may be")
+        self._listen_out(transport)
 
     def _hold(self, reason: int) -> None:
         if not self.holds and self._transport is not None:
             self._transport.pause_reading()
+            self.deadline = monotonic() + HELD_LOOK
         self.holds |= reason
+        self._eventful = True
 
     def _let_go(self, reasons: int) -> None:
         self.holds &= ~reasons
         if not self.holds and self._transport is not None:
             self._transport.resume_reading()
-
-
-def _reset_on_close(transport: asyncio.Transport) -> None:
-    """Lets the kernel say "aborted" (RST) instead of "that was all" (FIN)."""
-    sock = transport.get_extra_info("socket")
-    if sock is not None:
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))

@@ -3,43 +3,60 @@
 import asyncio
 import socket
 import ssl
+from collections.abc import Callable
 from itertools import count
 from os import urandom
 from time import monotonic
 
 from router.channel import SeriesTally, Tally
 from router.dataplane.capture import RecorderLink, Tapped
+from router.dataplane.door import Door
 from router.dataplane.downstream import Downstream
+from router.dataplane.exchange import Exchange
+from router.dataplane.observer import Observer
 from router.dataplane.routes import Routes, Runtime
 from router.dataplane.timers import Wheel
 from router.dataplane.tunnel import Tunnel
+from router.http1.head import RequestHead
 from router.http1.plain import KnownLines
+from router.patterns.observing import Observing
 from router.patterns.plan import Snapshot
 from router.telemetry.counters import EventCounter, VersionCounter
+from router.tls import ClientContexts
+
+HANDSHAKE = 10.0
+"""Seconds in which a client's TLS handshake is done."""
 
 
 class Engine:
     """See the module.
 
-    `routes` is read once by every exchange and assigned only by `put_in_force`. `time` is the monotonic time, in
-    seconds, at which the present callback began; whatever the loop calls first sets it.
+    `routes` is read once by every exchange and assigned only by `put_in_force`. `exchange` makes exchanges: it is the
+    class itself, or an `Observer` where somebody is told of requests. `time` is the monotonic time, in seconds, at
+    which the present callback began; whatever the loop calls first sets it. `descriptors`: how many this process may
+    have.
     """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, recorder_path: str) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, recorder_path: str, descriptors: int = 1024) -> None:
         self.loop = loop
         self.wheel = Wheel(loop)
         self.events = EventCounter()
         self.time = monotonic()
-        self.tls = ssl.create_default_context()
+        self.tls = ClientContexts()
+        self.door = Door(descriptors)
         self.known_lines = KnownLines()
         self.runtime = Runtime(self)
         self.unrouted = self.runtime.counter("", "", "live")
         self.routes = Routes(Snapshot(0, ()), self.runtime)
         self.recorder = RecorderLink(recorder_path, loop, self.events)
         self.tapped = Tapped()
+        self.exchange: Callable[[Engine, Downstream, RequestHead], Exchange] = Exchange
         self.clients: set[Downstream] = set()
         self.tunnels: set[Tunnel] = set()
         self.draining = False
+        self._closing_idle = False
+        self._observing = Observing()
+        self._observer: Observer | None = None
         self._servers: list[asyncio.Server] = []
         self._prefix = urandom(6).hex().encode()
         self._numbers = count()
@@ -55,16 +72,31 @@ class Engine:
         """From the next request on this snapshot decides. An older one than the present is passed over."""
         if snapshot.generation < self.routes.generation:
             return
+        if snapshot.observing != self._observing:
+            self._observe(snapshot.observing)
         routes = Routes(snapshot, self.runtime, self.routes)
         self.routes = routes
         self.runtime.retire(routes)
         self._folded += self.runtime.fold(routes)
 
+    def _observe(self, observing: Observing) -> None:
+        """From the next request on it is told of as asked for. Nobody asks by default: then this costs nothing."""
+        self._observing = observing
+        if self._observer is not None:
+            self._observer.retire()
+        asked = observing.access_log is not None or observing.tracing is not None
+        self._observer = Observer(observing, self.loop, self.events) if asked else None
+        self.exchange = self._observer.exchange if self._observer is not None else Exchange
+
     async def listen(self, sock: socket.socket, tls: ssl.SSLContext | None) -> None:
         """Accepts clients on a bound socket from now on."""
         scheme = b"https" if tls else b"http"
         server = await self.loop.create_server(
-            lambda: Downstream(self, scheme), sock=sock, ssl=tls, backlog=4096
+            lambda: Downstream(self, scheme),
+            sock=sock,
+            ssl=tls,
+            backlog=4096,
+            ssl_handshake_timeout=HANDSHAKE if tls else None,
         )
         self._servers.append(server)
 
@@ -73,19 +105,23 @@ class Engine:
         self.draining = True
         for server in self._servers:
             server.close()
-        if close_idle:
-            self.close_idle()
+        self._closing_idle |= close_idle
         end = monotonic() + grace
         while (self.clients or self.tunnels or self.runtime.copying) and monotonic() < end:
+            if self._closing_idle:
+                self.close_idle()  # also those whose answer began before the drain, and promised to go on
             await asyncio.sleep(0.02)
         for tunnel in list(self.tunnels):
             tunnel.close()
         for client in list(self.clients):
             client.break_off(hard=True)
         await self.recorder.close()
+        if self._observer is not None:
+            await self._observer.close()
 
     def close_idle(self) -> None:
-        """Closes the client connections that are between two requests."""
+        """Closes the client connections that are between two requests, and those that will be while a drain lasts."""
+        self._closing_idle = True
         for client in list(self.clients):
             client.close_if_idle()
 

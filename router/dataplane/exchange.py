@@ -9,21 +9,19 @@ at which that callback began.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
-from router.dataplane.discard import discard
-from router.dataplane.faults import Fault
+from router.dataplane.faults import Fault, fault_of
+from router.dataplane.inflow import Inflow
 from router.dataplane.mirror import Mirroring
-from router.dataplane.reply import Reply
-from router.dataplane.routes import Version, choose
-from router.dataplane.state import ANSWERING, CONNECTING, DONE, NEW, SENDING, SWITCHED
-from router.http1.framing import CHUNKED, LAST_CHUNK, Malformed, chunk, unchunk
+from router.dataplane.seeking import Seeking
+from router.dataplane.state import ANSWERING, CONNECTING, DONE, NEW, QUEUED, SENDING, SWITCHED
+from router.http1.framing import CHUNKED, LAST_CHUNK, Malformed, chunk
 from router.http1.head import RequestHead, ResponseHead, compose_request
 
 if TYPE_CHECKING:
     from router.dataplane.downstream import Downstream
     from router.dataplane.engine import Engine
-    from router.dataplane.pool import Endpoint
     from router.dataplane.upstream import Upstream
 
 REPLAY_LIMIT = 1 << 20
@@ -36,17 +34,12 @@ CLIENT_GONE = 499
 GATEWAY_STATUSES = (502, 503, 504)
 
 
-class Exchange(Reply):
+class Exchange(Seeking):
     """See the module. Created by the client's connection, which tells it what the client does."""
 
-    __slots__ = (
-        "_attempts_left", "_end_by", "_forwarded", "_replay", "_replay_size", "_routes", "_upstream", "deadline",
-        "slot",
-    )  # fmt: skip
+    __slots__ = ("_inflow",)
 
-    # `slot` and `deadline` are the wheel's, and set while the exchange waits for a connection.
-    deadline: float
-    slot: int
+    mirroring_type: ClassVar[type[Mirroring]] = Mirroring
 
     def __init__(self, engine: Engine, client: Downstream, head: RequestHead) -> None:
         self._engine = engine
@@ -58,11 +51,11 @@ class Exchange(Reply):
         self._first_byte = -1.0
         self._request_whole = self._answer_whole = False
         self._out = []
-        self._answer = self._endpoint = self._version = self._mirroring = None
-        self._replay: list[bytes] | None = []
+        self._answer = self._endpoint = self._version = self._mirroring = self._upstream = self._route = None
+        self._lane = None
+        self._inflow: Inflow | None = None
+        self._replay = []
         self._replay_size = 0
-        self._upstream: Upstream | None = None
-        self._route = None
 
     def start_whole(self, body: bytes) -> None:
         """`start` with a request that is here to its end."""
@@ -82,6 +75,8 @@ class Exchange(Reply):
             engine.unrouted.start()
             self._refuse(Fault.NO_ROUTE, "no deployment matches this request")
             return
+        if (head.length > route.max_body or self._inflow is not None) and not self._fits(route.max_body):
+            return
         self._forwarded = client.forwarded(head)
         self._attempts_left = route.retries
         self._end_by = self._started + route.timeouts.total
@@ -89,7 +84,7 @@ class Exchange(Reply):
         if route.copies is not None and not head.upgrade:
             targets = route.copies_for(version)
             if targets:
-                self._mirroring = Mirroring(engine, route, targets)
+                self._mirroring = self.mirroring_type(engine, route, targets)
         if self._mirroring is None:
             self._enter(version)
         else:
@@ -98,82 +93,17 @@ class Exchange(Reply):
             if self._state is not DONE:
                 self._launch(self._mirroring, came)
 
-    def _launch(self, mirroring: Mirroring, pieces: list[bytes]) -> None:
-        """Copies leave after the first attempt of the live request, or before it is given up."""
-        if self.head.framing is CHUNKED:
-            pieces = [unchunk(piece) for piece in pieces if piece is not LAST_CHUNK]
-        mirroring.launch(self.head, self.id, self._forwarded, pieces, whole=self._request_whole)
-
-    def _enter(self, version: Version) -> None:
-        """From here on this version is the one that answers, and the one that is counted."""
-        self._version = version
-        segments = version.segments
-        self._counter = counter = version.counter if segments is None else segments.counter(self.head)
-        counter.start()
-        limit = version.in_flight_limit
-        if limit and sum(each.in_flight for each in version.live_counters) > limit:
-            self._fail(Fault.OVERLOADED, f"{version.name} has {limit} requests in flight already")
-        else:
-            self._attempt(version)
-
-    def _attempt(self, version: Version) -> None:
-        """Asks for a connection to the version."""
-        engine = self._engine
-        if engine.routes is not self._routes and self._was_withdrawn(version):
-            return
-        self._endpoint = endpoint = choose(version.endpoints, engine.time, self._endpoint)
-        if endpoint is None:
-            self._fail(Fault.NO_ENDPOINT, f"no endpoint of {version.name} is healthy")
-            return
-        upstream = endpoint.take(engine.time)
-        if upstream is not None:
-            self._send(upstream)
-        else:
-            self._wait_for_connection(endpoint)
-
-    def _wait_for_connection(self, endpoint: Endpoint) -> None:
-        assert self._route is not None
-        self._state = CONNECTING
-        self.deadline = self._engine.time + self._route.timeouts.connect
-        self._engine.wheel.watch(self)
-        endpoint.wait(self)
-
-    def _was_withdrawn(self, version: Version) -> bool:
-        """Moves on to the routes in force where they no longer allow the version of this attempt."""
-        assert self._route is not None
-        self._routes = self._engine.routes
-        route = self._routes.by_name.get(self._route.name)
-        if route is None or route.allows(version, self.head):
-            return False
-        self._counter.abandon()
-        self._route = route
-        if self._mirroring is not None:
-            self._mirroring.give_up("withdrawn")
-            self._record("withdrawn")
-            self._mirroring.free()
-            self._mirroring = None
-        self._enter(route.assign(self.head, self._client.ip))
-        return True
-
-    # Waiter: what the pool says
-
-    def on_connected(self, upstream: Upstream) -> None:
-        engine = self._engine
-        engine.wheel.forget(self)
-        assert self._version is not None
-        if engine.routes is not self._routes and self._was_withdrawn(self._version):
-            upstream.endpoint.give_back(upstream)
-            return
-        self._send(upstream)
-
-    def on_connect_failed(self, fault: Fault, detail: str) -> None:
-        self._engine.wheel.forget(self)
-        assert self._endpoint is not None
-        self._endpoint.ejection.failure(self._engine.time)
-        self._lost(fault, detail, resend=True)
+    def _fits(self, limit: int) -> bool:
+        """Whether the body is within the deployment's limit, as far as can be told now; refuses the request if not."""
+        inflow = self._inflow
+        if inflow is not None:
+            inflow.limit = limit
+        if self.head.length <= limit and (inflow is None or inflow.size <= limit):
+            return True
+        self._cut_off(Fault.BODY_TOO_LARGE, f"the body is over {limit} bytes")
+        return False
 
     def _send(self, upstream: Upstream) -> None:
-        """Leases the connection and sends all of the request that is here."""
         head, endpoint = self.head, upstream.endpoint
         self._upstream = upstream
         self._state = SENDING
@@ -185,7 +115,7 @@ class Exchange(Reply):
                 self._replay = None
         client = self._client
         if client.holds:
-            client.let_go()
+            self.resume_request()
         upstream.lease(self, to_head=head.method == b"HEAD", request=b"".join(pieces))
         timeouts = self._route.timeouts  # type: ignore[union-attr]
         self._set_deadline(upstream, timeouts.first_byte if self._request_whole else timeouts.idle)
@@ -200,7 +130,7 @@ class Exchange(Reply):
     # what the client's connection says
 
     def request_body(self, data: bytes) -> None:
-        if self._state is DONE:
+        if self._state is DONE or not self._comes_well(len(data)):
             return
         wire = chunk(data) if self.head.framing is CHUNKED else data
         if self._mirroring is not None:
@@ -208,6 +138,21 @@ class Exchange(Reply):
         self._pass_on(wire)
         if self._upstream is None and self._replay_size > UNSENT_LIMIT:
             self._client.hold_connecting()
+
+    def _comes_well(self, size: int) -> bool:
+        """Whether the body is neither too large nor too slow; ends the request if not. Once an answer has begun, how
+        the two keep pace is theirs to say."""
+        inflow = self._inflow
+        if inflow is None:
+            inflow = self._inflow = Inflow(self._client.limits, self._engine.time)
+        fault = inflow.add(size, self._engine.time)
+        if fault is None or (fault is Fault.BODY_STALLED and self._state is ANSWERING):
+            return True
+        large = fault is Fault.BODY_TOO_LARGE
+        self._cut_off(
+            fault, f"the body is over {inflow.limit} bytes" if large else "the body comes too slowly"
+        )
+        return False
 
     def request_end(self) -> None:
         """The request is whole: from now on the upstream is waited for."""
@@ -250,13 +195,17 @@ class Exchange(Reply):
         """What the client sent after the head is no body. A request that is whole is not concerned."""
         if self._request_whole or self._state is DONE:
             return
+        self._cut_off(fault_of(error), str(error))
+
+    def _cut_off(self, fault: Fault, detail: str) -> None:
+        """The request is not read any further, and it is the client's doing."""
         self._drop_upstream()
         if self._state is ANSWERING:
-            self._truncate(Fault.BAD_REQUEST)
+            self._truncate(fault)
         else:
             if self._version is None:
                 self._engine.unrouted.start()
-            self._refuse(Fault.BAD_REQUEST, str(error))
+            self._refuse(fault, detail)
 
     def client_resumed(self) -> None:
         """The client took what was written: the upstream may go on."""
@@ -312,6 +261,7 @@ class Exchange(Reply):
         self._await_progress(upstream)
         if client.clogged:
             upstream.pause_reading()
+            self._set_deadline(upstream, client.limits.write_timeout)
 
     def _await_progress(self, upstream: Upstream) -> None:
         if self._state is ANSWERING:
@@ -352,19 +302,19 @@ class Exchange(Reply):
 
     def resume_request(self) -> None:
         self._client.let_go()
+        if self._inflow is not None:
+            self._inflow.pardon(self._engine.time)
 
-    # Timed: the exchange itself while it waits for a connection, afterwards its connection
+    # Timed: the exchange itself while it waits, afterwards its connection
 
     def on_deadline(self, now: float) -> None:
         engine, state, version = self._engine, self._state, self._version
         engine.time = now
-        assert self._endpoint is not None
         assert version is not None
-        if state is CONNECTING:
-            engine.wheel.forget(self)
-            self._endpoint.withdraw(self)
-            self._lost(Fault.CONNECT_FAILED, f"no connection to {version.name} in time", resend=True)
+        if state is QUEUED or state is CONNECTING:
+            self._waited_long_enough()
         elif state is SENDING and (self._request_whole or self._client.held_by_upstream):
+            assert self._endpoint is not None
             self._drop_upstream()
             self._endpoint.ejection.failure(now)
             late = "begin to answer" if self._request_whole else "take the request"
@@ -373,72 +323,14 @@ class Exchange(Reply):
             self._drop_upstream()
             self._refuse(Fault.BODY_STALLED, "the request body did not arrive in time")
         elif state is ANSWERING:
-            self._drop_upstream()
-            self._truncate(Fault.TIMEOUT)
+            self._answer_is_late(now)
 
-    # failing, retrying, falling back
-
-    def _lost(self, fault: Fault, detail: str, *, resend: bool) -> None:
-        """The attempt failed; `resend`: the endpoint can't have begun to work on it, because nothing was sent, or a
-        reused connection closed before a byte came back."""
-        route, version = self._route, self._version
-        assert route is not None
-        assert version is not None
-        if (
-            resend
-            and self._attempts_left > 0
-            and self._replay is not None
-            and self._engine.time < self._end_by
-        ):
-            self._attempts_left -= 1
-            self._engine.events.add("router_retries_total", route.name, version.name)
-            self._attempt(version)
-        else:
-            self._fail(fault, detail)
-
-    def _fail(self, fault: Fault, detail: str) -> None:
-        """No answer from this version: the fallback answers, or the router does."""
-        if self._can_fall_back():
-            self._fall_back(fault.status, fault.code)
-        else:
-            self._refuse(fault, detail)
-
-    def _can_fall_back(self) -> bool:
-        route, version = self._route, self._version
-        return (
-            route is not None
-            and version is not None
-            and route.fallback is not None
-            and version.name != route.fallback.name
-            and self._replay is not None
-            and self._engine.time < self._end_by
-        )
-
-    def _fall_back(self, code: int, reason: str) -> None:
-        """The candidate's failure is counted and recorded as its own; then stable answers."""
-        route, failed, upstream = self._route, self._version, self._upstream
-        assert route is not None
-        assert failed is not None
-        assert route.fallback is not None
-        self._engine.events.add("router_fallbacks_total", route.name, failed.name)
-        if self._mirroring is not None:
-            self._launch(self._mirroring, self._replay or [])
-            self._record(reason)
-        if upstream is not None:
-            self._upstream = None
-            discard(upstream, self._answer, request_whole=self._request_whole)
-        self._answer = None
-        self._first_byte = -1.0
-        self._counter.fall_back()
-        self._blame(code)
-        self._attempts_left = route.retries
-        self._enter(route.fallback)
-
-    def _drop_upstream(self) -> None:
-        upstream, self._upstream = self._upstream, None
-        if upstream is not None:
-            upstream.release(request_whole=False)
-        elif self._state is CONNECTING:
-            assert self._endpoint is not None
-            self._endpoint.withdraw(self)
-            self._engine.wheel.forget(self)
+    def _answer_is_late(self, now: float) -> None:
+        """Nothing more of an answer has come for long; or it is the client who has not taken what came."""
+        upstream, client = self._upstream, self._client
+        assert upstream is not None
+        if client.clogged and now < self._end_by and client.takes_some():
+            self._set_deadline(upstream, client.limits.write_timeout)
+            return
+        self._drop_upstream()
+        self._truncate(Fault.CLIENT_STALLED if client.clogged and now < self._end_by else Fault.TIMEOUT)

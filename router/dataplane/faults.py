@@ -8,14 +8,21 @@ from http import HTTPStatus
 
 import msgspec
 
+from router.http1.framing import HeadTooLarge, Malformed, TargetTooLong
+
 
 class Fault(Enum):
-    """A fault: its `x-router-error` value and its status."""
+    """A fault: its `x-router-error` value and its status.
+
+    CLIENT_STALLED is in metrics only: who does not take its answer gets no other one.
+    """
 
     BAD_REQUEST = ("bad_request", 400)
     NO_ROUTE = ("no_route", 404)
     BODY_STALLED = ("timeout", 408)
+    CLIENT_STALLED = ("client_stalled", 408)
     BODY_TOO_LARGE = ("body_too_large", 413)
+    TARGET_TOO_LONG = ("target_too_long", 414)
     HEADERS_TOO_LARGE = ("headers_too_large", 431)
     CONNECT_FAILED = ("connect_failed", 502)
     UPSTREAM_RESET = ("upstream_reset", 502)
@@ -31,6 +38,22 @@ class Fault(Enum):
     @property
     def status(self) -> int:
         return self.value[1]
+
+
+class TooManyWaiting(Malformed):
+    """More requests behind one that is being answered than may wait there."""
+
+
+_OF = {
+    HeadTooLarge: Fault.HEADERS_TOO_LARGE,
+    TargetTooLong: Fault.TARGET_TOO_LONG,
+    TooManyWaiting: Fault.OVERLOADED,
+}
+
+
+def fault_of(error: Malformed) -> Fault:
+    """What is wrong with a request that can't be read."""
+    return _OF.get(type(error), Fault.BAD_REQUEST)
 
 
 _encode = msgspec.json.Encoder().encode

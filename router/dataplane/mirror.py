@@ -8,7 +8,7 @@ counted.
 from __future__ import annotations
 
 from time import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from router.channel import Half
 from router.dataplane.capture import Tap
@@ -32,6 +32,8 @@ class Mirroring:
 
     __slots__ = ("_answer", "_asked", "_copies", "_launched", "_open", "_request", "_sending", "_targets", "answered",
                  "cohort", "engine", "generation", "id", "key", "limit", "route", "time")  # fmt: skip
+
+    copy_type: ClassVar[type[Copy]] = Copy
 
     def __init__(self, engine: Engine, route: Route, targets: tuple[Version, ...]) -> None:
         self.limit = route.copies.max_body  # type: ignore[union-attr]
@@ -77,7 +79,7 @@ class Mirroring:
             head = head.without_expectation()
         own = b"%bx-request-id: %b\r\nx-router-shadow: " % (forwarded, request_id)
         for version in chosen:
-            copy = Copy(self, version)
+            copy = self.copy_type(self, version)
             if not whole:
                 self._sending.append(copy)
             copy.start(head, own, body, whole=whole)
@@ -168,7 +170,7 @@ class Mirroring:
             reason = "body_too_large"
         elif engine.wheel.late > LATE:
             reason = "live_busy"
-        elif total - size > engine.tapped.left:
+        elif total * len(self._targets) > engine.tapped.left:
             reason = "memory"
         chosen = []
         for version in self._targets:

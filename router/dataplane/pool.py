@@ -8,6 +8,7 @@ to the idle stack or to the one carrier that leases it; a lease ends exactly onc
 from __future__ import annotations
 
 import asyncio
+import errno
 from collections import deque
 from time import monotonic
 from typing import TYPE_CHECKING, Protocol
@@ -16,9 +17,13 @@ from urllib.parse import urlsplit
 from router.dataplane.faults import Fault
 from router.dataplane.health import Ejection
 from router.dataplane.upstream import Upstream
+from router.patterns.limits import UpstreamTls
+from router.tls import ClientFiles
 
 if TYPE_CHECKING:
     from router.dataplane.engine import Engine
+
+_NO_DESCRIPTOR = (errno.EMFILE, errno.ENFILE)
 
 MAX_AGE = 300.0
 """Seconds after which a connection to a name is not used again, so that the name is resolved anew."""
@@ -34,25 +39,30 @@ class Waiter(Protocol):
 class Endpoint:
     """One base URL for one role: its connections, its health, and the head fragments that depend on it.
 
-    `connection_limit` (0: none) and `connect_timeout` (seconds) are the newest snapshot's.
+    `connection_limit` (0: none), `queue_limit` (who may wait for one of them to be free), `connect_timeout` (seconds)
+    and `answer_head` (bytes, for new connections) are the newest snapshot's.
     """
 
-    __slots__ = ("_busy", "_connecting", "_engine", "_host", "_idle", "_is_name", "_port", "_secure", "_tasks",
-                 "_waiters", "base", "connect_timeout", "connection_limit", "down", "ejection", "host_lines",
-                 "url")  # fmt: skip
+    __slots__ = ("_busy", "_connecting", "_engine", "_files", "_host", "_idle", "_is_name", "_port", "_secure",
+                 "_server_name", "_tasks", "_waiters", "answer_head", "base", "connect_timeout", "connection_limit",
+                 "down", "ejection", "host_lines", "queue_limit", "url")  # fmt: skip
 
-    def __init__(self, url: str, engine: Engine) -> None:
+    def __init__(self, url: str, engine: Engine, tls: UpstreamTls | None = None) -> None:
         parts = urlsplit(url)
         self.url = url
         self._engine = engine
         self._host = parts.hostname or ""
         self._is_name = not self._host.replace(".", "").isdigit() and ":" not in self._host
         self._secure = parts.scheme == "https"
+        tls = tls or UpstreamTls()
+        self._files = ClientFiles(tls.ca, tls.cert, tls.key, tls.verify)
+        self._server_name = tls.server_name or self._host
         self._port = parts.port or (443 if self._secure else 80)
         self.base = parts.path.rstrip("/").encode()
         self.host_lines = b" HTTP/1.1\r\nhost: %b\r\n" % parts.netloc.encode()
-        self.connection_limit = 0
+        self.connection_limit = self.queue_limit = 0
         self.connect_timeout = 1.0
+        self.answer_head = 64 << 10
         self.down = False
         self.ejection = Ejection()
         self._idle: list[Upstream] = []
@@ -65,6 +75,18 @@ class Endpoint:
     def in_flight(self) -> int:
         """Requests that are being answered or wait for a connection."""
         return self._busy + len(self._waiters)
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether every connection the limit allows is carrying a request."""
+        return 0 < self.connection_limit <= self._busy
+
+    @property
+    def crowded(self) -> bool:
+        """Whether no more requests may wait for a connection to be free."""
+        if not self.exhausted:
+            return False
+        return len(self._waiters) - self._connecting >= self.queue_limit
 
     def take(self, now: float) -> Upstream | None:
         """An idle connection, leased to the caller; None if there is none."""
@@ -138,17 +160,19 @@ class Endpoint:
                     lambda: upstream,
                     self._host,
                     self._port,
-                    ssl=self._engine.tls if self._secure else None,
-                    server_hostname=self._host if self._secure else None,
+                    ssl=self._engine.tls.get(self._files, monotonic()) if self._secure else None,
+                    server_hostname=self._server_name if self._secure else None,
                 )
         except (OSError, UnicodeError) as error:  # also TimeoutError, ssl.SSLError; a name that can't be one
             why = getattr(error, "strerror", None) or str(error)
-            self._connected(None, why or f"no connection within {self.connect_timeout:g} s")
+            fault = Fault.OVERLOADED if getattr(error, "errno", 0) in _NO_DESCRIPTOR else Fault.CONNECT_FAILED
+            self._connected(None, fault, why or f"no connection within {self.connect_timeout:g} s")
         else:
-            self._connected(upstream if upstream.usable else None, "it was closed at once")
+            found = upstream if upstream.usable else None
+            self._connected(found, Fault.CONNECT_FAILED, "it was closed at once")
 
-    def _connected(self, upstream: Upstream | None, why: str) -> None:
-        """An attempt to connect is over: with a connection, or without one and `why`."""
+    def _connected(self, upstream: Upstream | None, fault: Fault, why: str) -> None:
+        """An attempt to connect is over: with a connection, or without one, because of `fault`."""
         self._connecting -= 1
         self._engine.time = monotonic()
         if upstream is not None:
@@ -156,7 +180,7 @@ class Endpoint:
             self.give_back(upstream)
         elif self._waiters:
             detail = f"can't connect to {self.url}: {why}"
-            self._waiters.popleft().on_connect_failed(Fault.CONNECT_FAILED, detail)
+            self._waiters.popleft().on_connect_failed(fault, detail)
             self._connect_for_waiters()
 
     def _hand_over(self, upstream: Upstream) -> None:

@@ -16,6 +16,7 @@ from router.http1.head import RequestHead, ResponseHead, response_lines
 if TYPE_CHECKING:
     from router.dataplane.downstream import Downstream
     from router.dataplane.engine import Engine
+    from router.dataplane.lanes import Lane
     from router.dataplane.mirror import Mirroring
     from router.dataplane.pool import Endpoint
     from router.dataplane.routes import Route, Version
@@ -27,8 +28,8 @@ class Reply:
 
     __slots__ = (
         "_answer", "_answer_whole", "_client", "_close_delimited", "_counter", "_endpoint", "_engine",
-        "_first_byte", "_keep", "_mirroring", "_out", "_rechunk", "_request_whole", "_route", "_started", "_state",
-        "_version", "head", "id",
+        "_first_byte", "_keep", "_lane", "_mirroring", "_out", "_rechunk", "_request_whole", "_route", "_started",
+        "_state", "_version", "head", "id",
     )  # fmt: skip
 
     # `Exchange` sets these, in one go with its own: a call less for every request.
@@ -45,6 +46,7 @@ class Reply:
     _version: Version | None
     _route: Route | None
     _mirroring: Mirroring | None
+    _lane: Lane | None
     head: RequestHead
     id: bytes
 
@@ -114,7 +116,7 @@ class Reply:
         self._engine.events.add("router_router_errors_total", fault.code)
         assert self._answer is not None
         self._client.break_off(hard=self._close_delimited)
-        if fault is not Fault.BAD_REQUEST:
+        if fault.status >= 500:  # else it was the client
             self._counter.broken += 1
             self._blame(fault.status)
         self._finish(self._answer.status, fault.code, keep=False)
@@ -147,6 +149,14 @@ class Reply:
         if self._mirroring is not None:
             self._end_mirroring(self._mirroring, error)
         self._client.exchange_done(keep=keep)
+        if self._lane is not None:
+            self._leave_lane()
+
+    def _leave_lane(self) -> None:
+        """Gives up its place among the requests in flight, if it has one."""
+        lane, self._lane = self._lane, None
+        if lane is not None:
+            lane.leave()
 
     def _blame(self, code: int) -> None:
         """The version failed this client; tells it apart from other clients where that is asked for."""

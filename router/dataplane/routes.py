@@ -10,9 +10,12 @@ import random
 from hashlib import blake2b
 from typing import TYPE_CHECKING
 
+from router.dataplane.budget import RetryBudget
+from router.dataplane.lanes import Lane
 from router.dataplane.pool import Endpoint
 from router.http1.head import RequestHead
 from router.patterns.assignment import bucket
+from router.patterns.limits import UpstreamTls
 from router.patterns.matching import Table
 from router.patterns.plan import Copies, DeploymentPlan, Match, Segment, Snapshot, VersionSpec
 from router.spec import SHARE_PARTS
@@ -23,6 +26,9 @@ if TYPE_CHECKING:
 
 HASTY = 2.0
 """Seconds; a deployment with a shorter timeout has its deadlines met exactly, others within the wheel's patrol."""
+
+NO_LIMIT = 1 << 62
+"""Bytes nobody sends."""
 
 FOUND_LIMIT = 4096
 """Paths whose deployment is remembered; beyond, all are looked up anew."""
@@ -37,22 +43,28 @@ FOUND_LENGTH = 512
 """Bytes of host and target together, beyond which they are looked up each time: what is remembered is bounded."""
 
 
+Address = tuple[str, str, UpstreamTls | None]
+"""Role, URL, and how its certificate is checked: one connection is as good as another only where all are the same."""
+
+
 class Runtime:
-    """What outlives snapshots: endpoints by role and URL, and the counters, by what they count."""
+    """What outlives snapshots: endpoints by address, the counters by what they count, lanes and budgets by name."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self.endpoints: dict[tuple[str, str], Endpoint] = {}
+        self.endpoints: dict[Address, Endpoint] = {}
         self.counters: dict[tuple[str, str, str, int, str], VersionCounter] = {}
         self._copying: dict[tuple[str, str], Copying] = {}
         self._families: dict[tuple[str, str, str], list[VersionCounter]] = {}
+        self._lanes: dict[tuple[str, str], Lane] = {}
+        self._budgets: dict[str, RetryBudget] = {}
         self._down: frozenset[str] = frozenset()
 
-    def endpoint(self, role: str, url: str) -> Endpoint:
-        key = (role, url)
+    def endpoint(self, role: str, url: str, tls: UpstreamTls | None = None) -> Endpoint:
+        key = (role, url, tls)
         endpoint = self.endpoints.get(key)
         if endpoint is None:
-            endpoint = self.endpoints[key] = Endpoint(url, self._engine)
+            endpoint = self.endpoints[key] = Endpoint(url, self._engine, tls)
             endpoint.down = url in self._down
         return endpoint
 
@@ -74,6 +86,25 @@ class Runtime:
         """The copies on their way to a version, of all cohorts."""
         return self._copying.setdefault((deployment, version), Copying())
 
+    def lane(self, deployment: str, version: str) -> Lane:
+        """The places of a version whose requests in flight are limited."""
+        return self._lanes.setdefault((deployment, version), Lane())
+
+    def budget(self, deployment: str) -> RetryBudget:
+        """What the deployment may still retry."""
+        if deployment not in self._budgets:
+            self._budgets[deployment] = RetryBudget(lambda: self._requests(deployment), self._engine.time)
+        return self._budgets[deployment]
+
+    def _requests(self, deployment: str) -> int:
+        """All requests of a deployment so far, copies aside."""
+        return sum(
+            counter.in_flight + counter.fallbacks + sum(counter.codes.values())
+            for (name, _, role), family in self._families.items()
+            if name == deployment and role == "live"
+            for counter in family
+        )
+
     @property
     def copying(self) -> bool:
         """Whether copies are on their way: their pairs are not whole yet."""
@@ -82,12 +113,12 @@ class Runtime:
     def set_down(self, urls: frozenset[str]) -> None:
         """The endpoints whose active health check fails now."""
         self._down = urls
-        for (_, url), endpoint in self.endpoints.items():
+        for (_, url, _), endpoint in self.endpoints.items():
             endpoint.down = url in urls
 
     def retire(self, routes: Routes) -> None:
         """Closes the idle connections of endpoints that these routes no longer name."""
-        wanted = {(role, url) for route in routes.by_name.values() for role, url in route.addresses}
+        wanted = {address for route in routes.by_name.values() for address in route.addresses}
         for key in [key for key in self.endpoints if key not in wanted]:
             endpoint = self.endpoints[key]
             endpoint.discard_idle()
@@ -113,7 +144,7 @@ class Runtime:
 
     def ejected(self, now: float) -> tuple[str, ...]:
         return tuple(
-            sorted({url for (_, url), endpoint in self.endpoints.items() if endpoint.ejection.until > now})
+            sorted({url for (_, url, _), endpoint in self.endpoints.items() if endpoint.ejection.until > now})
         )
 
 
@@ -157,30 +188,39 @@ class Version:
     Of `cohort` 0 it is for the requests that are no evidence.
     """
 
-    __slots__ = ("cohort", "copy_endpoints", "copy_targets", "copying", "counter", "endpoints", "in_flight_limit",
-                 "label", "lines", "live_counters", "name", "segments", "shadow_counter")  # fmt: skip
+    __slots__ = ("cohort", "copy_endpoints", "copy_targets", "copying", "counter", "endpoints", "label",
+                 "lane", "lines", "name", "segments", "shadow_counter")  # fmt: skip
 
     def __init__(self, deployment: DeploymentPlan, spec: VersionSpec, cohort: int, runtime: Runtime) -> None:
         self.name = spec.name
         self.cohort = cohort
         self.label = spec.name.encode()
         self.copy_targets: tuple[Version, ...] = ()
-        self.in_flight_limit = spec.in_flight
-        self.endpoints = [runtime.endpoint("live", url) for url in spec.urls]
-        self.copy_endpoints = [runtime.endpoint("shadow", url) for url in spec.urls]
+        self.lane = _lane(deployment.name, spec, runtime)
+        self.endpoints = [runtime.endpoint("live", url, spec.tls) for url in spec.urls]
+        self.copy_endpoints = [runtime.endpoint("shadow", url, spec.tls) for url in spec.urls]
         for endpoint in self.endpoints:
             # The limit is the version's; copies have a budget of their own.
             endpoint.connection_limit = -(-spec.connections // len(spec.urls))
+            endpoint.queue_limit = spec.queue
         for endpoint in (*self.endpoints, *self.copy_endpoints):
             endpoint.connect_timeout = deployment.timeouts.connect
+            endpoint.answer_head = deployment.answer_head
         live, shadow = (deployment.name, spec.name, "live"), (deployment.name, spec.name, "shadow")
         self.counter = runtime.counter(*live, cohort)
         self.shadow_counter = runtime.counter(*shadow, cohort)
-        self.live_counters = runtime.family(*live)
         self.copying = runtime.copies(deployment.name, spec.name)
         segment = deployment.segment if cohort else None
         self.segments = Segments(segment, (*live, cohort), runtime) if segment is not None else None
         self.lines = b"x-router-version: %b\r\nx-request-id: " % self.label
+
+
+def _lane(deployment: str, spec: VersionSpec, runtime: Runtime) -> Lane | None:
+    if not spec.in_flight:
+        return None
+    lane = runtime.lane(deployment, spec.name)
+    lane.limit, lane.depth, lane.patience = spec.in_flight, spec.queue, spec.queue_timeout
+    return lane
 
 
 def choose(endpoints: list[Endpoint], now: float, tried: Endpoint | None = None) -> Endpoint | None:
@@ -205,7 +245,7 @@ class Route:
     """One deployment, ready to execute."""
 
     __slots__ = ("_candidate", "_default", "_force_header", "_forced", "_key_kind", "_key_name", "_salt", "_share",
-                 "addresses", "copies", "copied_to", "count_causes", "fallback", "hasty", "name",
+                 "addresses", "budget", "copies", "copied_to", "count_causes", "fallback", "hasty", "max_body", "name",
                  "plan", "retries", "timeouts")  # fmt: skip
 
     def __init__(self, plan: DeploymentPlan, runtime: Runtime) -> None:
@@ -214,6 +254,9 @@ class Route:
         self.timeouts = timeouts = plan.timeouts
         self.hasty = min(timeouts.first_byte, timeouts.idle, timeouts.total) < HASTY
         self.retries = plan.retries
+        self.max_body = plan.max_body or NO_LIMIT
+        self.budget = runtime.budget(plan.name)
+        self.budget.parts = plan.retry_budget
         rules = plan.plan
         drawn = self._versions(rules.cohort, runtime)
         # What was not drawn is no evidence: requests that name their version, answers in place of another's.
@@ -234,8 +277,11 @@ class Route:
         self.count_causes = rules.count_causes
         self.copies = rules.copies
         self.copied_to = _copied_to(rules.copies)
-        self.addresses = [
-            (role, url) for spec in plan.versions for url in spec.urls for role in ("live", "shadow")
+        self.addresses: list[Address] = [
+            (role, url, spec.tls)
+            for spec in plan.versions
+            for url in spec.urls
+            for role in ("live", "shadow")
         ]
 
     def _versions(self, cohort: int, runtime: Runtime) -> dict[str, Version]:
@@ -262,6 +308,14 @@ class Route:
         else:
             drawn = bucket(self._salt, key) < share
         return self._candidate if drawn else self._default
+
+    def why(self, head: RequestHead, client_ip: bytes) -> str:
+        """What `assign` goes by for this request: `forced`, `default` (all go the same way), `sticky` or `drawn`."""
+        if self._forced and head.index.get(self._force_header, b"") in self._forced:
+            return "forced"
+        if self._share in (0, SHARE_PARTS):
+            return "default"
+        return "sticky" if self._key_kind and self._key(head, client_ip) is not None else "drawn"
 
     def _key(self, head: RequestHead, client_ip: bytes) -> bytes | None:
         kind = self._key_kind
@@ -324,6 +378,7 @@ class Routes:
 
     def __init__(self, snapshot: Snapshot, runtime: Runtime, before: Routes | None = None) -> None:
         self.generation = snapshot.generation
+        self.clients = snapshot.clients
         self._matches: tuple[tuple[str, Match], ...] = tuple(
             (plan.name, plan.match) for plan in snapshot.deployments
         )

@@ -1,8 +1,9 @@
 """The states of an exchange.
 
     NEW ──► CONNECTING ──connection──► SENDING ──head of the answer──► ANSWERING ──end──► DONE
-                ▲  └─ no connection ─┐    │                              └─101─► SWITCHED ──► DONE
-                └──── retry, fallback ◄───┘ lost, late or 5xx before a byte went to the client
+     │          ▲  └─ no connection ─┐    │                              └─101─► SWITCHED ──► DONE
+     │          ├──── retry, fallback ◄───┘ lost, late or 5xx before a byte went to the client
+     └► QUEUED ─┘ its turn; also for a fallback
 
 A client that goes away, and a fault without a remedy, lead from every state to DONE.
 """
@@ -14,12 +15,13 @@ class State(IntEnum):
     """See the diagram above."""
 
     NEW = 0
-    CONNECTING = 1
-    SENDING = 2
-    ANSWERING = 3
-    SWITCHED = 4
-    DONE = 5
+    QUEUED = 1
+    CONNECTING = 2
+    SENDING = 3
+    ANSWERING = 4
+    SWITCHED = 5
+    DONE = 6
 
 
-NEW, CONNECTING, SENDING, ANSWERING, SWITCHED, DONE = State
+NEW, QUEUED, CONNECTING, SENDING, ANSWERING, SWITCHED, DONE = State
 """The members as module constants, which are read faster."""

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Protocol, cast
 from router.dataplane.faults import Fault
 from router.dataplane.timers import NEVER
 from router.http1.framing import Malformed
-from router.http1.head import ResponseHead
-from router.http1.parser import ResponseParser, ResponseSink
+from router.http1.head import HeadLimits, ResponseHead
+from router.http1.parser import ResponseParser
+from router.http1.sinks import ResponseSink
 
 if TYPE_CHECKING:
     from router.dataplane.engine import Engine
@@ -76,7 +77,7 @@ class Upstream(asyncio.Protocol):
         self.deadline = NEVER
         self.slot = -1
         self._transport: asyncio.Transport | None = None
-        self._parser = ResponseParser(engine.known_lines)
+        self._parser = ResponseParser(engine.known_lines, HeadLimits(endpoint.answer_head))
         self._paused = False
         self._choked = False
 

@@ -181,6 +181,7 @@ class Demo:
         router = _router_command()
         return [
             f"Requests go to {self.listen}",
+            f"See it: {self.admin}/",
             f"State, pairs and logs: {self.directory}",
             "From another terminal:",
             *(f"  {router} {command} --admin {self.admin}" for command in commands),

@@ -10,13 +10,20 @@ from router.errors import RouterError
 
 LAST_CHUNK = b"0\r\n\r\n"
 
+MAX_LENGTH = (1 << 63) - 1
+"""Bytes of a body; what says it is longer makes numbers wrap around somewhere."""
+
 
 class Malformed(RouterError):
     """The bytes are not one unambiguous HTTP/1.x message."""
 
 
 class HeadTooLarge(Malformed):
-    """The head is over a limit."""
+    """The head, or what a chunked body brings beside its data, is over a limit."""
+
+
+class TargetTooLong(Malformed):
+    """The request target is over its limit."""
 
 
 class Framing(IntEnum):
@@ -30,6 +37,12 @@ class Framing(IntEnum):
 
 NONE, LENGTH, CHUNKED, UNTIL_CLOSE = Framing
 """The members as module constants: on the hot path a global is read five times faster than a class's member."""
+
+
+def check_target(target: bytes, limit: int) -> None:
+    """Raises TargetTooLong where a request target has more than `limit` bytes."""
+    if len(target) > limit:
+        raise TargetTooLong(f"the request target is over {limit} bytes")
 
 
 def chunk(data: bytes) -> bytes:
@@ -46,7 +59,8 @@ def request_framing(minor: int, index: dict[bytes, bytes]) -> tuple[Framing, int
     """The framing of a request body and its length in bytes (RFC 9112 §6.3, rules 3 to 7).
 
     The parser has already refused several or odd lengths, and a length beside a transfer coding.
-    Raises Malformed on any transfer coding but exactly `chunked`, and on one from an HTTP/1.0 client.
+    Raises Malformed on any transfer coding but exactly `chunked`, on one from an HTTP/1.0 client, and on a length
+    over MAX_LENGTH.
     """
     coding = index.get(b"transfer-encoding")
     if coding is not None:
@@ -58,14 +72,13 @@ def request_framing(minor: int, index: dict[bytes, bytes]) -> tuple[Framing, int
     length = index.get(b"content-length")
     if length is None:
         return Framing.NONE, 0
-    size = int(length)
-    return (Framing.LENGTH if size else Framing.NONE), size
+    return _length_framing(int(length))
 
 
 def response_framing(status: int, to_head: bool, index: dict[bytes, bytes]) -> tuple[Framing, int]:
     """The framing of a response body and its length in bytes (RFC 9112 §6.3, rules 1 to 8).
 
-    Raises Malformed on any transfer coding but exactly `chunked`.
+    Raises Malformed on any transfer coding but exactly `chunked`, and on a length over MAX_LENGTH.
     """
     if to_head or status < 200 or status in (204, 304):
         return Framing.NONE, 0
@@ -77,5 +90,10 @@ def response_framing(status: int, to_head: bool, index: dict[bytes, bytes]) -> t
     length = index.get(b"content-length")
     if length is None:
         return Framing.UNTIL_CLOSE, 0
-    size = int(length)
+    return _length_framing(int(length))
+
+
+def _length_framing(size: int) -> tuple[Framing, int]:
+    if size > MAX_LENGTH:
+        raise Malformed("the Content-Length is no length that a body can have")
     return (Framing.LENGTH if size else Framing.NONE), size

@@ -4,12 +4,23 @@ Fields are in the order they came in; `index` maps a lower-case name to its last
 (RFC 9110 §7.6.1) ends here.
 """
 
+import re
 from operator import itemgetter
+from typing import NamedTuple
 
 from router.http1.framing import CHUNKED, NONE, Framing, Malformed
 
 Field = tuple[bytes, bytes, bytes, bytes]
 """Lower-case name, name as sent, value, and the line as a request passes it on: empty where it ends at this hop."""
+
+
+class HeadLimits(NamedTuple):
+    """Bytes and field lines that a head may have, and bytes of the target of a request."""
+
+    size: int = 64 << 10
+    fields: int = 200
+    target: int = 16 << 10
+
 
 _line_of = itemgetter(3)
 
@@ -35,6 +46,30 @@ _NEVER_NOMINATED = frozenset(
      b"x-forwarded-host", b"x-forwarded-proto", b"traceparent", b"cookie")
 )  # fmt: skip
 """Fields that a Connection header must not take away: dropping them would change what the request means."""
+
+
+_LOOKED_FOR = REQUEST_DROP | {b"content-length"}
+
+_NOT_HTTP = frozenset(
+    (b"SOURCE", b"ANNOUNCE", b"DESCRIBE", b"SETUP", b"PLAY", b"PAUSE", b"TEARDOWN", b"GET_PARAMETER",
+     b"SET_PARAMETER", b"REDIRECT", b"RECORD", b"FLUSH", b"CONNECT")
+)  # fmt: skip
+"""Methods of RTSP and ICE, which llhttp speaks as well, and the one that asks for a tunnel."""
+
+_HOST = re.compile(rb"(?:[A-Za-z0-9._~!$&'()*+;=%-]+|\[[0-9A-Fa-fv:.]+\])(?::\d*)?")
+"""Host and port (RFC 9112 §3.2), without the comma: it goes into x-forwarded-host, which is read as a list."""
+
+_REASON = re.compile(rb"[\t\x20-\x7e\x80-\xff]*")
+
+
+def is_host(value: bytes) -> bool:
+    """Whether it can be the value of a Host field."""
+    return _HOST.fullmatch(value) is not None
+
+
+def is_lookalike(lower: bytes) -> bool:
+    """Whether a server that takes `_` for `-` (CGI, WSGI) would read a field into it that counts here."""
+    return b"_" in lower and lower.replace(b"_", b"-") in _LOOKED_FOR
 
 
 def field_of(lower: bytes, name: bytes, value: bytes) -> Field:
@@ -110,6 +145,27 @@ class RequestHead:
         head.nominated = self.nominated
         return head
 
+    def read_start(self) -> None:
+        """Takes in method, target and Host (RFC 9112 §3).
+
+        Raises Malformed where one of them is not of HTTP, or a field looks like one that counts but is not.
+        """
+        if self.method in _NOT_HTTP:
+            raise Malformed("not a method of HTTP that is passed on")
+        host = self.index.get(b"host")
+        if host is None:
+            if self.minor:
+                raise Malformed("an HTTP/1.1 request names its Host")
+        elif not is_host(host):
+            raise Malformed("the Host field is not a host name or address with or without a port")
+        if b"#" in self.target:
+            raise Malformed("a fragment is no part of a request target")
+        if self.target[:1] != b"/":
+            self.read_odd_target()
+        for name in self.index:
+            if b"_" in name and is_lookalike(name):
+                raise Malformed(f"the field {name.decode()} could be taken for the same with hyphens")
+
     def read_odd_target(self) -> None:
         """Asterisk form stays; of an absolute form the authority counts before Host (RFC 9112 §3.2.2).
 
@@ -119,11 +175,13 @@ class RequestHead:
         if target == b"*" and self.method == b"OPTIONS":
             return
         scheme, separator, rest = target.partition(b"://")
-        if self.method == b"CONNECT" or not separator or scheme.lower() not in (b"http", b"https"):
+        if not separator or scheme.lower() not in (b"http", b"https"):
             raise Malformed("the request target is neither a path nor an absolute http URL")
         ends = [end for end in (rest.find(b"/"), rest.find(b"?")) if end >= 0]
         split = min(ends, default=len(rest))
         self.host = rest[:split]
+        if not is_host(self.host):
+            raise Malformed("the request target names no valid host")
         path = rest[split:]
         self.target = path if path[:1] == b"/" else b"/" + path
 
@@ -169,6 +227,21 @@ class ResponseHead:
         self.nominated = tokens - {b"close", b"keep-alive", b"upgrade"} - _NEVER_NOMINATED
 
 
+def refuse_odd_answer(head: ResponseHead, version: str) -> None:
+    """Raises Malformed on what llhttp lets pass, and two readers could understand differently."""
+    coded = b"transfer-encoding" in head.index
+    if version not in ("1.1", "1.0"):
+        raise Malformed(f"HTTP/{version} is not spoken here")
+    if not 100 <= head.status <= 599:
+        raise Malformed(f"{head.status} is no status")
+    if not head.reason.isalnum() and _REASON.fullmatch(head.reason) is None:
+        raise Malformed("a control character in the reason phrase")
+    if coded and not head.minor:
+        raise Malformed("an HTTP/1.0 answer can't be chunked")
+    if head.status < 200 and (coded or int(head.index.get(b"content-length", b"0"))):
+        raise Malformed("an informational answer has no body")
+
+
 def refuse_repeated(fields: list[Field], names: tuple[bytes, ...]) -> None:
     """Raises Malformed where one of these lower-case names comes more than once."""
     for name in names:
@@ -209,6 +282,8 @@ def response_lines(head: ResponseHead) -> bytes:
     lines = head.lines
     if not lines:
         drop = RESPONSE_DROP | head.nominated
+        if head.status < 200 or head.status == 204:
+            drop |= {b"content-length"}  # there is no body that it could be the length of (RFC 9110 §8.6)
         kept = [b"%b: %b\r\n" % field[1:3] for field in head.fields if field[0] not in drop]
         lines = head.lines = b"HTTP/1.1 %d %b\r\n%b" % (head.status, head.reason, b"".join(kept))
     return lines

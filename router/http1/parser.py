@@ -6,115 +6,56 @@ of a known length is not parsed: once its head is through, pieces go to the sink
 (0.25 µs) takes up the next message.
 """
 
-from typing import Protocol
-
 import httptools
 
+from router.http1.collector import Collector
 from router.http1.framing import (
     LENGTH,
     NONE,
     UNTIL_CLOSE,
-    Framing,
-    HeadTooLarge,
     Malformed,
+    check_target,
     request_framing,
     response_framing,
 )
-from router.http1.head import Field, RequestHead, ResponseHead, field_of, refuse_repeated
+from router.http1.head import (
+    HeadLimits,
+    RequestHead,
+    ResponseHead,
+    refuse_odd_answer,
+    refuse_repeated,
+)
 from router.http1.plain import KnownLines
+from router.http1.sinks import RequestSink, ResponseSink
 
-MAX_HEAD = 64 << 10
-MAX_FIELDS = 200
-"""Bytes and field lines that a head may have."""
+_INTO_CHUNKS = b"POST / HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n"
+"""Leads a parser to where a chunked body begins."""
 
-
-class RequestSink(Protocol):
-    """Takes what a client sent."""
-
-    def on_request_whole(self, head: RequestHead, body: bytes) -> None:
-        """A request that came in one read, instead of the three that follow."""
-
-    def on_request(self, head: RequestHead) -> None: ...
-    def on_request_body(self, data: bytes) -> None: ...
-    def on_request_end(self) -> None: ...
-    def on_held(self, size: int) -> None:
-        """So many bytes lie behind an upgrade that is not answered yet."""
+_NO_TRAILERS = frozenset((b"connection", b"proxy-connection", b"transfer-encoding", b"upgrade"))
+"""What llhttp heeds in a trailer as in a head, so that it would mean different things to it and to `plain`."""
 
 
-class ResponseSink(Protocol):
-    """Takes what an upstream answered. Informational (1xx) heads come before the one that counts; a 101 takes its
-    place, and who asked for none raises Malformed."""
-
-    def on_informational(self, head: ResponseHead) -> None: ...
-    def on_switching(self, head: ResponseHead) -> None: ...
-
-    def on_response_whole(self, head: ResponseHead, body: bytes) -> None:
-        """A response that came in one read, instead of the three that follow."""
-
-    def on_response(self, head: ResponseHead) -> None: ...
-    def on_response_body(self, data: bytes) -> None: ...
-    def on_response_end(self) -> None: ...
-
-
-class _Collector:
-    """Collects the fields of one head; the state both directions share."""
-
-    __slots__ = ("_fields", "_head_size", "_in_head", "_index", "_refused", "_rest")
-
-    def __init__(self) -> None:
-        self._fields: list[Field] = []
-        self._index: dict[bytes, bytes] = {}
-        self._in_head = True
-        self._head_size = 0
-        self._rest = 0
-        self._refused: Malformed | None = None
-
-    def on_headers_complete(self) -> None:
-        try:
-            self._take_head()
-        except Malformed as error:
-            # httptools hands an error over as the context of its own, where any error handled by a caller hides it.
-            self._refused = error
-            raise
-
-    def _take_head(self) -> None:
-        raise NotImplementedError
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        if not self._in_head:
-            return  # a trailer: not passed on (RFC 9110 §6.5.1 lets a recipient discard them)
-        lower = name.lower()
-        value = value.rstrip(b" \t")  # llhttp leaves the white space behind a value
-        self._fields.append(field_of(lower, name, value))
-        self._index[lower] = value
-
-    def _check_size(self, first_line: int) -> None:
-        """What was read so far is over a limit: is it the head, whose first line has so many bytes?"""
-        if self._head_size > MAX_HEAD:
-            size = first_line + sum(len(field[1]) + len(field[2]) + 4 for field in self._fields)
-            if size > MAX_HEAD:
-                raise HeadTooLarge(f"the head is over {MAX_HEAD} bytes")
-        if len(self._fields) > MAX_FIELDS:
-            raise HeadTooLarge(f"the head has more than {MAX_FIELDS} fields")
-
-
-class RequestParser(_Collector):
+class RequestParser(Collector):
     """Parses the requests of one client connection.
 
     `upgrading` is true once a websocket upgrade was requested: what follows is in `held`, for `resume` to parse
     when the upstream declined, or for a tunnel to take when it accepted.
     """
 
-    __slots__ = ("_keep_alive", "_known", "_last", "_parser", "_sink", "_target", "held", "upgrading")
+    __slots__ = ("_before_body", "_keep_alive", "_known", "_last", "_parser", "_sink", "_target", "held",
+                 "upgrading")  # fmt: skip
 
-    def __init__(self, sink: RequestSink, known: KnownLines | None = None) -> None:
-        super().__init__()
+    def __init__(
+        self, sink: RequestSink, known: KnownLines | None = None, limits: HeadLimits | None = None
+    ) -> None:
+        super().__init__(limits)
         self._sink = sink
         self._known = known or KnownLines()
         self._parser = httptools.HttpRequestParser(self)
         self._target = b""
         self._keep_alive = True
         self._last = False
+        self._before_body = False
         self.upgrading = False
         self.held = b""
 
@@ -136,7 +77,7 @@ class RequestParser(_Collector):
             self._sink.on_held(len(self.held))
             return
         while self._in_head and not self._head_size:
-            end = data.find(b"\r\n\r\n", 0, MAX_HEAD)
+            end = data.find(b"\r\n\r\n", 0, self._max_head)
             head = self._known.request(data[:end]) if end >= 0 else None
             if head is None:
                 break  # not plain: llhttp reads on from here
@@ -155,11 +96,23 @@ class RequestParser(_Collector):
             if after == size:
                 return
             data = data[after:]
+        while data and not self._last:
+            data = self._feed_odd(data)
+
+    def _feed_odd(self, data: bytes) -> bytes:
+        """Has llhttp read; returns what it has not, because it stopped at an upgrade that is none here."""
+        rest = b""
         self._head_size += len(data)
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
-            self._after_upgrade(data[upgrade.args[0] :])
+            # llhttp stops after a request with an Upgrade field; only for websockets do we stop as well.
+            rest = data[upgrade.args[0] :]
+            self._parser = httptools.HttpRequestParser(self)
+            if self._before_body:
+                rest = self._enter_body(rest)
+            elif self.upgrading:
+                self.held, rest = rest, b""
         except httptools.HttpParserCallbackError:
             if self._refused is None:
                 raise
@@ -167,8 +120,17 @@ class RequestParser(_Collector):
         except httptools.HttpParserError as error:
             if not self._last:
                 raise Malformed(f"not a valid HTTP/1.1 request: {error}") from None
-        if self._in_head and self._head_size > MAX_HEAD:
-            raise HeadTooLarge(f"the head is over {MAX_HEAD} bytes")
+        if self._head_size > self._max_head:
+            check_target(self._target, self._limits.target)
+            self._refuse_endless()
+        return rest
+
+    def _enter_body(self, rest: bytes) -> bytes:
+        """llhttp took the body of a request with an Upgrade field for another protocol: it is read all the same."""
+        if not self._rest:
+            self._parser.feed_data(_INTO_CHUNKS)
+        self._before_body = False
+        return self._feed_body(rest) if self._rest and rest else rest
 
     def resume(self) -> None:
         """The upgrade was declined: what the client sent after it is requests again."""
@@ -192,15 +154,6 @@ class RequestParser(_Collector):
         self.on_message_complete()
         return b"" if size == rest else data[rest:]
 
-    def _after_upgrade(self, rest: bytes) -> None:
-        """llhttp stops after a request with an Upgrade field; only for websockets do we stop as well."""
-        if self.upgrading:
-            self.held = rest
-            return
-        self._parser = httptools.HttpRequestParser(self)
-        if rest:
-            self.feed(rest)
-
     # callbacks of llhttp
 
     def on_message_begin(self) -> None:
@@ -214,7 +167,8 @@ class RequestParser(_Collector):
 
     def _take_head(self) -> None:
         fields, index = self._fields, self._index
-        if self._head_size > MAX_HEAD or len(fields) > MAX_FIELDS:
+        check_target(self._target, self._limits.target)
+        if self._head_size > self._max_head or len(fields) > self._limits.fields:
             self._check_size(len(self._target))
         version = self._parser.get_http_version()
         if version != "1.1" and version != "1.0":  # noqa: PLR1714 (a tuple would be slower here)
@@ -224,10 +178,7 @@ class RequestParser(_Collector):
             refuse_repeated(fields, (b"host", b"content-length", b"transfer-encoding"))
         if b"connection" in index:
             head.read_connection()
-        if self._target[:1] != b"/":
-            head.read_odd_target()
-        elif b"host" not in index and head.minor:
-            raise Malformed("an HTTP/1.1 request names its Host")
+        head.read_start()
         if b"content-length" in index or b"transfer-encoding" in index:
             head.framing, head.length = request_framing(head.minor, index)
         self._in_head = False
@@ -235,38 +186,60 @@ class RequestParser(_Collector):
         self._rest = head.length
         self._keep_alive = head.keep_alive
         self.upgrading = head.upgrade
-        if head.upgrade and head.framing is not Framing.NONE:
-            raise Malformed("a websocket upgrade has no body")
+        if head.framing is not NONE:
+            if head.upgrade:
+                raise Malformed("a websocket upgrade has no body")
+            self._before_body = self._parser.should_upgrade()
         self._sink.on_request(head)
+
+    def _drop_trailer(self, lower: bytes) -> None:
+        if lower in _NO_TRAILERS and not self._before_body:
+            self._refused = Malformed(f"a trailer can't be {lower.decode()}")
+            raise self._refused
 
     def on_body(self, data: bytes) -> None:
         if self._rest:
             self._rest -= len(data)
+        self._head_size = 0
         self._sink.on_request_body(data)
 
     def on_message_complete(self) -> None:
+        if self._before_body:
+            return
         self._in_head = True
         self._head_size = 0
         self._last = not self._keep_alive
         self._sink.on_request_end()
 
 
-class ResponseParser(_Collector):
+class ResponseParser(Collector):
     """Parses the responses of one upstream connection, one request at a time.
 
     `head` is that of the response once it came, `done` that nothing more is expected; `switched` holds the bytes
     after a 101; `surplus` is true when bytes came after the response.
     """
 
-    __slots__ = ("_known", "_parser", "_reason", "_to_head", "done", "head", "sink", "surplus", "switched")
+    __slots__ = (
+        "_known",
+        "_parser",
+        "_reason",
+        "_to_head",
+        "_trailers",
+        "done",
+        "head",
+        "sink",
+        "surplus",
+        "switched",
+    )
 
-    def __init__(self, known: KnownLines | None = None) -> None:
-        super().__init__()
+    def __init__(self, known: KnownLines | None = None, limits: HeadLimits | None = None) -> None:
+        super().__init__(limits)
         self.sink: ResponseSink | None = None
         self._known = known or KnownLines()
         self._parser = httptools.HttpResponseParser(self)
         self._reason = b""
         self._to_head = False
+        self._trailers = False
         self.done = True
         self.head: ResponseHead | None = None
         self.surplus = False
@@ -293,7 +266,7 @@ class ResponseParser(_Collector):
             return
         if self._in_head:
             if not self._head_size:
-                end = data.find(b"\r\n\r\n", 0, MAX_HEAD)
+                end = data.find(b"\r\n\r\n", 0, self._max_head)
                 head = self._known.response(data[:end], self._to_head) if end >= 0 else None
                 if head is not None:
                     self._take_plain(head, data, end + 4)
@@ -314,8 +287,8 @@ class ResponseParser(_Collector):
             if not self.done:
                 raise Malformed(f"not a valid HTTP/1.1 response: {error}") from None
             self.surplus = True
-        if self._in_head and not self.done and self._head_size > MAX_HEAD:
-            raise HeadTooLarge(f"the head is over {MAX_HEAD} bytes")
+        if self._head_size > self._max_head and not self.done:
+            self._refuse_endless()
 
     def _take_plain(self, head: ResponseHead, data: bytes, start: int) -> None:
         """Takes in a response with a plain head, whose body starts at `start` of `data`."""
@@ -366,6 +339,9 @@ class ResponseParser(_Collector):
 
     # callbacks of llhttp
 
+    def _drop_trailer(self, lower: bytes) -> None:
+        self._trailers = True
+
     def on_message_begin(self) -> None:
         if self.done:
             self.surplus = True
@@ -382,12 +358,14 @@ class ResponseParser(_Collector):
         if self.done:
             return
         fields, index, parser = self._fields, self._index, self._parser
-        if self._head_size > MAX_HEAD or len(fields) > MAX_FIELDS:
+        if self._head_size > self._max_head or len(fields) > self._limits.fields:
             self._check_size(len(self._reason))
         status = parser.get_status_code()
-        head = ResponseHead(status, self._reason, parser.get_http_version() == "1.1", fields, index)
+        version = parser.get_http_version()
+        head = ResponseHead(status, self._reason, version == "1.1", fields, index)
         if len(index) != len(fields):
             refuse_repeated(fields, (b"content-length", b"transfer-encoding"))
+        refuse_odd_answer(head, version)
         if b"connection" in index:
             head.read_connection()
         sink = self.sink
@@ -396,8 +374,8 @@ class ResponseParser(_Collector):
             if status != 101:
                 sink.on_informational(head)
                 return
-            if not parser.should_upgrade():
-                raise Malformed("a 101 that does not say what it switches to")
+            if not parser.should_upgrade() or index.get(b"upgrade", b"").lower() != b"websocket":
+                raise Malformed("a 101 that does not switch to websocket")
             self.head = head
             self._in_head = False
             sink.on_switching(head)
@@ -407,10 +385,15 @@ class ResponseParser(_Collector):
         head.length = self._rest
         self.head = head
         self._in_head = False
+        self._head_size = 0
         sink.on_response(head)
         if framing is NONE:
             # llhttp does not know that an answer to HEAD has no body: the message ends here, for us and for it.
             self._parser = httptools.HttpResponseParser(self)
+            self._fields, self._index = (
+                [],
+                {},
+            )  # what the old one still finds behind it is no part of the head
             self._end()
 
     def on_body(self, data: bytes) -> None:
@@ -419,6 +402,7 @@ class ResponseParser(_Collector):
             return
         if self._rest:
             self._rest -= len(data)
+        self._head_size = 0
         self.sink.on_response_body(data)  # type: ignore[union-attr]
 
     def on_message_complete(self) -> None:
@@ -429,4 +413,7 @@ class ResponseParser(_Collector):
             self._head_size = 0
             return  # informational: the one that counts follows; or 101, where HttpParserUpgrade follows
         self._rest = 0
+        if self._trailers:  # to llhttp they may say something about the next answer
+            self._trailers = False
+            self._parser = httptools.HttpResponseParser(self)
         self._end()

@@ -9,7 +9,7 @@ import re
 from typing import TypeVar
 
 from router.http1.framing import LENGTH, response_framing
-from router.http1.head import Field, RequestHead, ResponseHead, field_of
+from router.http1.head import Field, RequestHead, ResponseHead, field_of, is_host, is_lookalike
 
 T = TypeVar("T")
 
@@ -17,7 +17,9 @@ KNOWN = 4096
 """Lines, and heads of responses, remembered by one worker; beyond, all are forgotten."""
 
 MAX_PLAIN_FIELDS = 100
-"""Fields; a head with more of them is llhttp's, and held against the limits there."""
+MAX_PLAIN_LINE = 1 << 10
+"""Fields, and bytes of a request line; a head with more of them is llhttp's, and held against the limits there. No
+limit may be set below these."""
 
 LONGEST = 512
 """Bytes; what is longer is understood anew each time."""
@@ -115,7 +117,7 @@ class KnownLines:
         return field
 
     def _read_request_line(self, line: bytes) -> tuple[bytes, bytes] | None:
-        match = _REQUEST.fullmatch(line)
+        match = _REQUEST.fullmatch(line) if len(line) <= MAX_PLAIN_LINE else None
         if match is None:
             return None
         start = (match[1], match[2])
@@ -135,4 +137,6 @@ def _is_plain(lower: bytes, value: bytes) -> bool:
         return value.lower() == b"keep-alive"
     if lower == b"content-length":
         return _LENGTH.fullmatch(value) is not None
-    return lower not in _NEVER_PLAIN
+    if lower == b"host":
+        return is_host(value)
+    return lower not in _NEVER_PLAIN and not is_lookalike(lower)

@@ -7,14 +7,18 @@ missing; what makes no pair is handed back as a `Stray` with the reason. Nothing
 
 from collections import OrderedDict
 from collections.abc import Iterator
+from itertools import chain
 from typing import NamedTuple
 
-from router.channel import Capture
+from router.channel import Capture, Message
 
 DEADLINE = 30.0
 """Seconds a half waits for the other, from the arrival of the first half of its exchange."""
 
 PRIMARY = "primary"
+
+_FIELD = 120
+"""Bytes that a header takes beside its text: two objects, and a pair of them."""
 
 _MAX_CLOSED = 100_000
 """Exchanges that ended early and are remembered, so that what comes late makes no second pair."""
@@ -118,8 +122,9 @@ class Joiner:
             exchange.open = set(capture.copies)
         else:
             exchange.shadows[capture.answer.version] = capture
-        exchange.size += size_of(capture)
-        self.bytes += size_of(capture)
+        size = size_of(capture)
+        exchange.size += size
+        self.bytes += size
         self.waiting += 1
 
     def _pairs(self, name: str, exchange: _Exchange) -> Iterator[Joined | Stray]:
@@ -160,12 +165,21 @@ class Joiner:
             yield Stray(shadow, "unexpected")
 
     def _let_go(self, exchange: _Exchange, capture: Capture) -> None:
-        exchange.size -= size_of(capture)
-        self.bytes -= size_of(capture)
+        size = size_of(capture)
+        exchange.size -= size
+        self.bytes -= size
         self.waiting -= 1
 
 
 def size_of(capture: Capture) -> int:
-    """Bytes of memory a capture is counted for."""
-    request = 0 if capture.request is None else len(capture.request.message.body)
-    return request + len(capture.answer.message.body) + 1024
+    """Bytes of memory a capture is counted for, roughly."""
+    size = 1024 + _weight(capture.answer.message)
+    if capture.request is not None:
+        size += len(capture.request.target) + _weight(capture.request.message)
+    return size
+
+
+def _weight(message: Message) -> int:
+    """Heads count, too: a client may send 64 KiB of them."""
+    headers = message.headers
+    return len(message.body) + sum(map(len, chain.from_iterable(headers))) + _FIELD * len(headers)

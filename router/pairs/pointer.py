@@ -26,3 +26,13 @@ def split(pointer: str) -> tuple[str, ...]:
 def join(segments: tuple[str | int, ...]) -> str:
     """The pointer with these segments; the empty one is the whole document."""
     return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in segments)
+
+
+def covers(pattern: tuple[str, ...], at: tuple[str, ...]) -> bool:
+    """Whether a place is what the pattern names, or lies within."""
+    return len(pattern) <= len(at) and overlap(pattern, at)
+
+
+def overlap(pattern: tuple[str, ...], at: tuple[str, ...]) -> bool:
+    """Whether one of the two lies within the other."""
+    return all("*" in (left, right) or left == right for left, right in zip(pattern, at, strict=False))

@@ -4,13 +4,13 @@ Pairs come back as plain dicts, as they stand in the file. Memory holds a block 
 large the log. The log may be written, packed and expired meanwhile.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from router.pairs.segments import PACKED, lines, lines_backwards, segments
+from router.pairs.segments import PACKED, Torn, lines, lines_backwards, segments, unnoted
 
 PairDict = dict[str, Any]
 
@@ -47,10 +47,15 @@ _heads = msgspec.json.Decoder(_Head)
 EVERYTHING = Wanted()
 
 
-def read(directory: Path, wanted: Wanted = EVERYTHING) -> Iterator[PairDict]:
-    """The pairs in the order they were written. `directory` is `<pairs.path>/<deployment>`."""
+def read(
+    directory: Path, wanted: Wanted = EVERYTHING, note: Callable[[Torn], None] = unnoted
+) -> Iterator[PairDict]:
+    """The pairs in the order they were written. `directory` is `<pairs.path>/<deployment>`.
+
+    `note` learns of what is torn or damaged, and so left out.
+    """
     for path in segments(directory):
-        for line in lines(path):
+        for line in lines(path, note):
             if wanted.admits(line):
                 yield msgspec.json.decode(line)
 

@@ -1,44 +1,127 @@
-"""Keeps secrets out of everything the recorder writes.
+"""Keeps secrets out of everything the recorder writes: dropped, hashed, or not among what is kept.
 
-Headers are named without regard to case, body values by JSON pointer. When pointers are set for a side, its
-bodies are written only as parsed JSON with those values hidden; a body that is no JSON, or only part of one,
-is withheld whole, because nobody can tell where in it the secret lies.
+Headers are named without regard to case, query parameters by their decoded name, body values by JSON pointer. When
+pointers are set for a side, its bodies are written only as parsed JSON with those values hidden; a body that is no
+JSON, or only part of one, is withheld whole, because nobody can tell where in it the secret lies.
+
+What is dropped or hashed stays in the tree inside `Hidden`, so that it is compared all the same. `keep_only` leaves
+the tree whole for the comparator: what it drops goes when the body is written, and out of the differences.
 """
 
-from typing import Any
+import hmac
+import json
+import re
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import Any, NamedTuple, Self
+from urllib.parse import unquote_plus
 
-import msgspec
+from msgspec.structs import replace
 
 from router.channel import Capture, CapturedRequest, Message
-from router.pairs.content import ABSENT, REDACTED, Content, Hidden, dump, open_message
-from router.pairs.pointer import split
-from router.pairs.settings import RedactSpec
+from router.pairs.comparators.base import Comparison, Difference
+from router.pairs.content import Content, open_message
+from router.pairs.pointer import covers, join, overlap, split
+from router.pairs.settings import HashSpec, KeepSpec, PairSettings, RedactSpec
+from router.pairs.values import ABSENT, REDACTED, Hidden, dump, parse
 
 Headers = tuple[tuple[bytes, bytes], ...]
-_REDACTED = REDACTED.encode()
+Segments = tuple[str, ...]
+
+_HASHED = "hmac-sha256:"
+_IS_HASHED = re.compile(_HASHED + "[0-9a-f]{64}")
+_REQUEST_ID = "x-request-id"
+_ALWAYS_SHOWN = ("status", "error")
+"""Differences that lie outside of the bodies: nothing of a secret is in them."""
+
+
+def digest(key: bytes, value: Any) -> str:
+    """What stands for a hashed value: HMAC-SHA256 of its canonical JSON (keys sorted, no spaces, ASCII).
+
+    A value that is a digest already is left alone: what comes from the spool was hashed before.
+    """
+    if isinstance(value, str) and _IS_HASHED.fullmatch(value):
+        return value
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), default=lambda hidden: hidden.shown)
+    return _HASHED + hmac.digest(key, text.encode(), "sha256").hex()
+
+
+@lru_cache(maxsize=1024)
+def lower_name(name: bytes) -> str:
+    """The name of a header as it is compared and logged. The same few come with every message."""
+    return name.lower().decode("latin-1")
+
+
+def field_text(value: bytes) -> str:
+    """A header's value as people write it: in UTF-8, where it is that, so that it equals the same text in a body."""
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        return value.decode("latin-1")
 
 
 class Redactor:
-    """Applies one deployment's `redact` section."""
+    """Applies one deployment's `redact`, `hash` and `keep_only`."""
 
-    def __init__(self, spec: RedactSpec) -> None:
-        self._names = frozenset(name.lower().encode("latin-1") for name in spec.headers)
-        self._request = tuple(split(pointer) for pointer in spec.request)
-        self._response = tuple(split(pointer) for pointer in spec.response)
+    def __init__(
+        self, redact: RedactSpec, hashed: HashSpec | None = None, kept: KeepSpec | None = None
+    ) -> None:
+        kept = kept or KeepSpec()
+        key = b"" if hashed is None else hashed.key.get_secret_value().encode()
+        self._request = _Side.of(redact.request, hashed.request if hashed else (), kept.request, key)
+        self._response = _Side.of(redact.response, hashed.response if hashed else (), kept.response, key)
+        self._headers = _Names.of(redact.headers, hashed.headers if hashed else (), kept.headers, key)
+        self._query = _Names(redact.query, hashed.query if hashed else (), kept.query, key)
+
+    @classmethod
+    def of(cls, settings: PairSettings) -> Self:
+        """The redactor of a deployment's `pairs` section."""
+        return cls(settings.redact, settings.hash, settings.keep_only)
 
     def headers(self, headers: Headers) -> Headers:
-        """The same headers with the values of the named ones replaced."""
-        if not any(name.lower() in self._names for name, _ in headers):
+        """The headers as they may be seen."""
+        touches = self._headers.touches
+        if not any(touches(lower_name(name)) for name, _ in headers):
             return headers
-        return tuple((name, _REDACTED if name.lower() in self._names else value) for name, value in headers)
+        return tuple([seen for header in headers if (seen := self._header(header)) is not None])
+
+    def target(self, target: bytes) -> bytes:
+        """The request's target with its query as it may be seen."""
+        path, mark, query = target.decode("latin-1").partition("?")
+        if not mark or not self._query.active:
+            return target
+        parts = [seen for part in query.split("&") if (seen := self._parameter(part)) is not None]
+        return (path + ("?" if parts else "") + "&".join(parts)).encode("latin-1")
+
+    def id(self, capture: Capture) -> str:
+        """The request's id, which the client may have chosen, under the rules for the header it comes in."""
+        if not self._headers.touches(_REQUEST_ID):
+            return capture.id
+        seen = self._headers.shown(_REQUEST_ID, capture.id)
+        return capture.exchange if seen in (None, REDACTED) else str(seen)
 
     def request_content(self, message: Message) -> Content:
         """The request's body with its secrets hidden."""
-        return _conceal(message, self._request)
+        return _pruned(self._request.conceal(message), self._request)
 
     def response_content(self, message: Message) -> Content:
-        """An answer's body with its secrets hidden."""
-        return _conceal(message, self._response)
+        """An answer's body with its secrets hidden, for comparing; `logged` says what may be written of it."""
+        return self._response.conceal(message)
+
+    def logged(self, content: Content) -> tuple[Any, str]:
+        """`Content.logged` of an answer that was compared, without what is not kept."""
+        return _pruned(content, self._response).logged()
+
+    def comparison(self, comparison: Comparison, at: str | None) -> Comparison:
+        """The comparison as it may be seen; `at` is where the comparator found labels or values, if it says so."""
+        if not self._response.active:
+            return comparison
+        comparison = replace(
+            comparison, differences=tuple(map(self._response.difference, comparison.differences))
+        )
+        if at is None or self._response.conceals(at):
+            return replace(comparison, labels=None, values=None)
+        return comparison
 
     def capture(self, capture: Capture) -> Capture:
         """The capture as it may lie in a file: the secrets themselves are gone, not only marked.
@@ -47,40 +130,168 @@ class Redactor:
         """
         answer, request = capture.answer, capture.request
         safe_answer = self._message(answer.message, self._response)
-        safe_request = None if request is None else self._message(request.message, self._request)
-        if safe_answer is answer.message and (request is None or safe_request is request.message):
+        safe_request = None if request is None else self._safe_request(request)
+        name = self.id(capture)
+        if safe_answer is answer.message and safe_request is request and name == capture.id:
             return capture
-        if request is not None and safe_request is not None:
-            request = CapturedRequest(request.method, request.target, safe_request)
-        answer = msgspec.structs.replace(answer, message=safe_answer)
-        return msgspec.structs.replace(capture, answer=answer, request=request)
+        return replace(capture, id=name, answer=replace(answer, message=safe_answer), request=safe_request)
 
-    def _message(self, message: Message, pointers: tuple[tuple[str, ...], ...]) -> Message:
+    def _safe_request(self, request: CapturedRequest) -> CapturedRequest:
+        message, target = self._message(request.message, self._request), self.target(request.target)
+        if message is request.message and target == request.target:
+            return request
+        return CapturedRequest(request.method, target, message)
+
+    def _message(self, message: Message, side: "_Side") -> Message:
         headers, body = self.headers(message.headers), message.body
-        if pointers and message.size:
-            content = _conceal(message, pointers)
-            body = b"" if content.value is ABSENT else dump(content.value)
-        if headers is message.headers and body is message.body:
+        concealed = message.concealed
+        if side.active and message.size:
+            content = _pruned(side.conceal(message), side)
+            body, concealed = b"" if content.value is ABSENT else dump(content.value), True
+        if headers is message.headers and body is message.body and concealed is message.concealed:
             return message
-        return Message(headers, body, message.size, message.truncated)
+        return Message(headers, body, message.size, message.truncated, concealed)
+
+    def _header(self, header: tuple[bytes, bytes]) -> tuple[bytes, bytes] | None:
+        name, value = header
+        lower = lower_name(name)
+        if not self._headers.touches(lower):
+            return header
+        seen = self._headers.shown(lower, field_text(value))
+        return None if seen is None else (name, seen.encode())
+
+    def _parameter(self, part: str) -> str | None:
+        name, _, value = part.partition("=")
+        plain = unquote_plus(name)
+        if not self._query.touches(plain):
+            return part
+        seen = self._query.shown(plain, unquote_plus(value))
+        return None if seen is None else f"{name}={seen}"
 
 
-def _conceal(message: Message, pointers: tuple[tuple[str, ...], ...]) -> Content:
-    content = open_message(message)
-    if pointers and message.size:
-        content.exposed = False
-        for segments in pointers:
-            if isinstance(content.value, (dict, list)):
-                _hide(content.value, segments)
-    return content
+class _Names:
+    """Rules for what has a name: headers, query parameters."""
+
+    __slots__ = ("_dropped", "_hashed", "_kept", "_key", "active")
+
+    def __init__(
+        self, dropped: tuple[str, ...], hashed: tuple[str, ...], kept: tuple[str, ...] | None, key: bytes
+    ) -> None:
+        self._hashed = frozenset(hashed)
+        self._dropped = frozenset(dropped) - self._hashed
+        self._kept = None if kept is None else frozenset(kept)
+        self._key = key
+        self.active = bool(dropped or hashed or kept is not None)
+
+    @classmethod
+    def of(
+        cls, dropped: tuple[str, ...], hashed: tuple[str, ...], kept: tuple[str, ...] | None, key: bytes
+    ) -> Self:
+        """For names without regard to case."""
+        return cls(_lower(dropped), _lower(hashed), None if kept is None else _lower(kept), key)
+
+    def touches(self, name: str) -> bool:
+        return (
+            name in self._dropped
+            or name in self._hashed
+            or (self._kept is not None and name not in self._kept)
+        )
+
+    def shown(self, name: str, value: str) -> str | None:
+        """What is seen of the value of a name that is touched; None: not even the name."""
+        if self._kept is not None and name not in self._kept:
+            return None
+        return REDACTED if name in self._dropped else digest(self._key, value)
 
 
-def _hide(node: Any, segments: tuple[str, ...]) -> None:
-    for key in _matching(node, segments[0]):
+class _Side(NamedTuple):
+    """The pointers for the bodies of requests, or those of answers; `kept` None keeps everything."""
+
+    dropped: tuple[Segments, ...]
+    hashed: tuple[Segments, ...]
+    kept: tuple[Segments, ...] | None
+    key: bytes
+
+    @classmethod
+    def of(
+        cls, dropped: tuple[str, ...], hashed: tuple[str, ...], kept: tuple[str, ...] | None, key: bytes
+    ) -> Self:
+        return cls(_split(dropped), _split(hashed), None if kept is None else _split(kept), key)
+
+    @property
+    def active(self) -> bool:
+        return bool(self.dropped or self.hashed or self.kept is not None)
+
+    def conceal(self, message: Message) -> Content:
+        """The body with what is dropped or hashed hidden."""
+        if message.concealed:  # what its head says of its form is no longer so
+            value, strict = parse(message.body)
+            content = Content(message.body, value, strict, exposed=False)
+        else:
+            content = open_message(message)
+        if self.active and message.size:
+            content.exposed = False
+            for segments in self.dropped:
+                _hide(content.value, segments, None)
+            for segments in self.hashed:
+                _hide(content.value, segments, self.key)
+        return content
+
+    def conceals(self, at: str) -> bool:
+        """Whether anything at, in or around this place is not to be seen as it is."""
+        segments = split(at)
+        hidden = any(overlap(each, segments) for each in (*self.dropped, *self.hashed))
+        return hidden or not self._keeps(segments)
+
+    def difference(self, found: Difference) -> Difference:
+        """The difference as it may be seen: names of what is not kept are cut off, values there are hidden."""
+        if found.at in _ALWAYS_SHOWN:
+            return found
+        segments = split(found.at)
+        hidden = Difference(
+            self._cut(segments) if found.at[:1] in ("", "/") else found.at, REDACTED, REDACTED
+        )
+        if found.at and found.at[0] != "/":
+            return hidden
+        covered = any(covers(each, segments) for each in (*self.dropped, *self.hashed))
+        return hidden if covered or not self._shows(segments) else found
+
+    def _keeps(self, segments: Segments) -> bool:
+        return self.kept is None or any(covers(each, segments) for each in self.kept)
+
+    def _shows(self, segments: Segments) -> bool:
+        """Whether values here may be shown. A comparator may match elements of lists that stand at different
+        positions in the two answers, so that what a pointer to one position keeps says nothing of the other."""
+        if self.kept is None:
+            return True
+        return any(covers(each, segments) and not any(map(str.isdigit, each)) for each in self.kept)
+
+    def _cut(self, segments: Segments) -> str:
+        """The pointer up to where it leaves what is kept."""
+        kept = self.kept
+        if kept is None or any(overlap(each, segments) for each in kept):
+            return join(segments)
+        known = max(
+            (n for n in range(len(segments)) if any(overlap(each, segments[:n]) for each in kept)), default=0
+        )
+        return join((*segments[:known], REDACTED))
+
+
+def _lower(names: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(name.lower() for name in names)
+
+
+def _split(pointers: tuple[str, ...]) -> tuple[Segments, ...]:
+    return tuple(split(pointer) for pointer in pointers)
+
+
+def _hide(node: Any, segments: Segments, key: bytes | None) -> None:
+    """Hides what the pointer names: as its digest where there is a key."""
+    for name in _matching(node, segments[0]):
         if len(segments) > 1:
-            _hide(node[key], segments[1:])
-        elif not isinstance(node[key], Hidden):
-            node[key] = Hidden(node[key])
+            _hide(node[name], segments[1:], key)
+        elif not isinstance(node[name], Hidden):
+            node[name] = Hidden(node[name], REDACTED if key is None else digest(key, node[name]))
 
 
 def _matching(node: Any, segment: str) -> list[Any]:
@@ -93,3 +304,34 @@ def _matching(node: Any, segment: str) -> list[Any]:
         if segment.isascii() and segment.isdigit() and int(segment) < len(node):
             return [int(segment)]
     return []
+
+
+def _pruned(content: Content, side: _Side) -> Content:
+    """The content without what is not kept; of a body in which nothing can be kept, nothing."""
+    if side.kept is not None and content.value is not ABSENT:
+        if isinstance(content.value, dict | list):
+            for node, key in list(_unkept(content.value, side.kept)):
+                _remove(node, key)
+        else:
+            content.value = ABSENT
+    return content
+
+
+def _unkept(node: Any, kept: tuple[Segments, ...]) -> Iterator[tuple[Any, Any]]:
+    """The members, as (container, key or position), that no pointer names or leads to."""
+    for key in _matching(node, "*"):
+        below = [each[1:] for each in kept if each[0] in ("*", str(key))]
+        if any(not each for each in below):
+            continue
+        if below and isinstance(node[key], dict | list):
+            yield from _unkept(node[key], tuple(below))
+        else:
+            yield node, key
+
+
+def _remove(node: Any, key: Any) -> None:
+    """From an object with its name; in a list the position stays, so that the others keep theirs."""
+    if isinstance(node, dict):
+        del node[key]
+    else:
+        node[key] = None

@@ -20,12 +20,13 @@ from msgspec.structs import replace
 
 from router.channel import Capture, CapturedAnswer, CapturedRequest, Message
 from router.pairs.comparators import Comparator
-from router.pairs.content import ABSENT, REDACTED, dump, open_message, parse
+from router.pairs.content import open_message
 from router.pairs.joining import Joined
 from router.pairs.pair import Pair, build
 from router.pairs.redaction import Redactor
 from router.pairs.settings import PairSettings
 from router.pairs.slices import Slicer
+from router.pairs.values import ABSENT, REDACTED, dump, parse
 
 Headers = tuple[tuple[bytes, bytes], ...]
 

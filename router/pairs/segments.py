@@ -6,11 +6,12 @@
 Names sort in the order of writing. Packing is atomic: both files exist for a moment, never a part of one.
 """
 
+import fcntl
 import io
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 import zstandard
 
@@ -45,16 +46,35 @@ def stem(name: str) -> str:
     return name.removesuffix(".zst").removesuffix(PLAIN)
 
 
-def lines(path: Path) -> Iterator[bytes]:
-    """The whole lines of a segment in order; a torn last line is left out, and so is all from the
-    block with a damage on."""
+class Torn(NamedTuple):
+    """What a reader had to leave out of a segment: from this byte on (of its plain text), and why."""
+
+    path: Path
+    at: int
+    why: str
+
+    def __str__(self) -> str:
+        return f"{self.path}: from byte {self.at} on {self.why}, left out"
+
+
+def unnoted(torn: Torn) -> None:
+    """For those who need not know."""
+
+
+def lines(path: Path, note: Callable[[Torn], None] = unnoted) -> Iterator[bytes]:
+    """The whole lines of a segment in order. Left out and noted: a torn last line, unless it is being written now,
+    and all from the block with a damage on."""
+    at = 0
     with _open_segment(path) as file:
         try:
             for line in file:
                 if line.endswith(b"\n"):
                     yield line
+                elif not is_being_written(path):
+                    note(Torn(path, at, "a line is torn"))
+                at += len(line)
         except zstandard.ZstdError:
-            return
+            note(Torn(path, at, "the packed file is damaged"))
 
 
 def lines_backwards(path: Path) -> Iterator[bytes]:
@@ -75,6 +95,18 @@ def lines_backwards(path: Path) -> Iterator[bytes]:
             rest = first
         if not torn and rest:
             yield rest + b"\n"
+
+
+def is_being_written(path: Path) -> bool:
+    """Whether its writer holds it (`sinks.jsonl` locks what it writes)."""
+    try:
+        with path.open("rb") as file:
+            fcntl.flock(file.fileno(), fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except FileNotFoundError:
+        pass
+    return False
 
 
 def _open_segment(path: Path) -> BinaryIO:

@@ -1,4 +1,5 @@
-"""Where captures lie until their pairs are written, so that killing the recorder loses none of them.
+"""Where captures lie until their pairs are written, so that killing the recorder loses none of them; and where
+records lie until a sink has delivered them (`pairs.sinks.backlog`).
 
 A segment is a file of frames as they came over the channel, written without a buffer: what `append` took is in
 the kernel's hands and survives the death of this process (not a power cut; the pair log is the durable record).
@@ -21,28 +22,41 @@ DIRECTORY = ".spool"
 _SUFFIX = ".spool"
 _CHUNK = 1 << 20
 
+MAX_AGE = 10.0
+"""Seconds after which a segment is left for another: what is done in it must not wait for it to fill."""
+
 
 class SpoolFull(Exception):
     """The spool is at its limit; the capture was not taken."""
 
 
 class Segment:
-    """One file of the spool; `pending` are the captures in it that are not released."""
+    """One file of the spool; `pending` are the captures in it that are not released, `since` is when it was first
+    seen with anything in it (`Spool.tidy`)."""
 
-    __slots__ = ("fd", "path", "pending", "size")
+    __slots__ = ("fd", "path", "pending", "since", "size")
 
     def __init__(self, path: Path, fd: int, size: int = 0) -> None:
         self.path = path
         self.fd = fd
         self.size = size
         self.pending = 0
+        self.since: float | None = None
 
 
 class Spool:
-    """Appends to segments of `segment_size` bytes, at most `limit` bytes in all."""
+    """Appends to segments of `segment_size` bytes, at most `limit` bytes in all, in the directory `name`."""
 
-    def __init__(self, pairs_path: Path, *, limit: int = 512 << 20, segment_size: int = 4 << 20) -> None:
-        self._directory = pairs_path / DIRECTORY
+    def __init__(
+        self,
+        pairs_path: Path,
+        name: str = DIRECTORY,
+        *,
+        limit: int = 512 << 20,
+        segment_size: int = 4 << 20,
+    ) -> None:
+        self._name = name
+        self._directory = pairs_path / name
         self._limit = limit
         self._segment_size = segment_size
         self._current: Segment | None = None
@@ -87,10 +101,33 @@ class Spool:
         if segment is not None:
             self._settle(segment)
 
+    def seal(self) -> list[Path]:
+        """Begins another segment with the next capture; the files that are there now, and go once all that is in
+        them is released."""
+        self.close()
+        return sorted(self._directory.glob(f"*{_SUFFIX}"))
+
+    def tidy(self, now: float) -> None:
+        """Keeps what is done from lying here for long, also when little comes; `now` in seconds, monotonic."""
+        self.empty()
+        segment = self._current
+        if segment is None or not segment.size:
+            return
+        if segment.since is None:
+            segment.since = now
+        elif now - segment.since >= MAX_AGE:
+            self.close()
+
+    def empty(self) -> None:
+        """Empties the current segment if nothing in it is pending."""
+        segment = self._current
+        if segment is not None and segment.size and not segment.pending:
+            self._truncate(segment)
+
     def move(self, pairs_path: Path) -> None:
         """Begins further segments under another root; those here live until their captures are released."""
         self.close()
-        self._directory = pairs_path / DIRECTORY
+        self._directory = pairs_path / self._name
 
     def _next(self) -> Segment:
         previous = self._current
@@ -115,13 +152,16 @@ class Spool:
         if segment is self._current:
             # Truncating at every release would double the cost of a quiet moment.
             if segment.size >= self._segment_size // 16:
-                os.ftruncate(segment.fd, 0)
-                self.size -= segment.size
-                segment.size = 0
+                self._truncate(segment)
             return
         segment.path.unlink(missing_ok=True)
         os.close(segment.fd)
         self.size -= segment.size
+
+    def _truncate(self, segment: Segment) -> None:
+        os.ftruncate(segment.fd, 0)
+        self.size -= segment.size
+        segment.size, segment.since = 0, None
 
 
 def captures(segment: Segment) -> Iterator[Capture]:

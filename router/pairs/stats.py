@@ -1,19 +1,27 @@
-"""Sums up a pair log: agreement with its interval, where pairs differ, how fast each side was."""
+"""What many pairs say: how often versions agree, where they differ, and how much of that is noise.
 
-from collections import Counter
-from collections.abc import Iterator
-from math import sqrt
+A version that is copied its own requests (`noise`) disagrees with itself now and then. What a candidate disagrees
+beyond that is the net disagreement; a field that differs no more than the version does from itself is noise.
+Shares have Wilson's interval, net shares Newcombe's (`pairs.intervals`), both 95 %.
+"""
+
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
 
-from router.channel import Histogram
-from router.pairs.comparators.base import VERDICTS
-from router.pairs.segments import lines, segments
-from router.pairs.tallies import count_fields, field
-from router.telemetry.counters import bucket_of, quantile
+from router.channel import FieldTally, Histogram, PairDetail, PairTally, ValueSums
+from router.pairs.intervals import Net, Share, newcombe, wilson, z_of
+from router.pairs.sums import Sum, Versions, of_log, of_tallies
+from router.telemetry.counters import quantile
+from router.telemetry.moments import correlation, distance_quantile
 
-_Z95 = 1.959963984540054
+TOP = 10
+"""Fields shown of two versions."""
+
+LAST = 200_000
+"""Pairs that a comparison looks at where nobody says how many."""
 
 
 class Agreement(msgspec.Struct, frozen=True):
@@ -24,12 +32,65 @@ class Agreement(msgspec.Struct, frozen=True):
     high: float | None
 
 
+class Disagreement(msgspec.Struct, frozen=True):
+    """Mismatches among comparable pairs: as counted, of the primary's version with itself, and the difference.
+
+    `noise` and `net` are None where no request was copied to the version that answered it.
+    """
+
+    raw: Share
+    noise: Share | None
+    net: Net | None
+
+
+class FieldStats(msgspec.Struct, frozen=True):
+    """One field: in how many pairs it differs, ids of a few of them, when first and last, and what is noise.
+
+    `is_noise`: the version disagrees with itself here, and the net share's interval does not lie above 0.
+    """
+
+    field: str
+    count: int
+    examples: tuple[str, ...]
+    first: str
+    last: str
+    disagreement: Disagreement
+    is_noise: bool
+
+
+class SliceStats(msgspec.Struct, frozen=True):
+    """The pairs of one value of a slice. `differs_more`: these pairs disagree more often than the slice's others, and
+    by chance that would be said of any value in at most 5 % of cases (Newcombe's interval, Bonferroni over the values).
+    """
+
+    value: str
+    verdicts: dict[str, int]
+    disagreement: Share
+    differs_more: bool
+
+
+class ValueStats(msgspec.Struct, frozen=True):
+    """Numbers that both sides said: their means, how far they lie apart (quantiles within 5 %), and Pearson's
+    correlation, None where one side never changes."""
+
+    pairs: int
+    primary_mean: float
+    shadow_mean: float
+    distance_mean: float
+    distance_p50: float
+    distance_p95: float
+    distance_p99: float
+    correlation: float | None
+
+
 class VersionStats(msgspec.Struct, frozen=True):
-    """What the log says of one (primary, shadow).
+    """What is known of one (primary, shadow).
 
     `noise` marks pairs of a version with itself: how often it disagrees with itself is the floor for the others.
-    `fields` are (field, mismatches it differs in), most first. Latencies are medians in milliseconds, within 2 %,
-    None where no answer came.
+    `fields` are (field, mismatches it differs in), most first, and `differences` and `noisy` the same in detail:
+    those that differ beyond the noise, and those that don't. `labels` counts pairs of labels,
+    `<primary's> -> <shadow's>`. `score` is the mean. Latencies are medians in milliseconds, within 2 %, None where
+    no answer came or nobody kept them.
     """
 
     primary: str
@@ -40,95 +101,145 @@ class VersionStats(msgspec.Struct, frozen=True):
     fields: tuple[tuple[str, int], ...]
     primary_latency_ms: float | None
     shadow_latency_ms: float | None
+    disagreement: Disagreement
+    differences: tuple[FieldStats, ...]
+    noisy: tuple[FieldStats, ...]
+    slices: dict[str, tuple[SliceStats, ...]]
+    labels: dict[str, int]
+    values: ValueStats | None
+    score: float | None
 
 
-class _Difference(msgspec.Struct):
-    at: str
+class Report(msgspec.Struct, frozen=True):
+    """All comparisons of a deployment, and what they were made of: `pairs` of them, from `since` to `until`.
 
+    `complete` is False where older pairs were left out.
+    """
 
-class _Side(msgspec.Struct):
-    version: str
-    latency_ms: float | None
-    error: str | None = None
-
-
-class _Line(msgspec.Struct):
-    primary: _Side
-    shadow: _Side
-    verdict: str
-    differences: list[_Difference]
-
-
-class _Sum:
-    """What was added up of one (primary, shadow); latencies by bucket (`telemetry.counters`)."""
-
-    __slots__ = ("fields", "primary", "shadow", "verdicts")
-
-    def __init__(self) -> None:
-        self.verdicts: dict[str, int] = dict.fromkeys(VERDICTS, 0)
-        self.fields: dict[str, int] = {}
-        self.primary: Counter[int] = Counter()
-        self.shadow: Counter[int] = Counter()
-
-
-_decoder = msgspec.json.Decoder(_Line)
+    comparisons: list[VersionStats]
+    pairs: int
+    complete: bool
+    since: str | None = None
+    until: str | None = None
 
 
 def agreement(match: int, mismatch: int) -> Agreement:
     """The share of matches, with Wilson's 95 % interval."""
-    total = match + mismatch
-    if not total:
-        return Agreement(None, None, None)
-    ratio, z2 = match / total, _Z95 * _Z95
-    middle = (ratio + z2 / (2 * total)) / (1 + z2 / total)
-    half = _Z95 * sqrt(ratio * (1 - ratio) / total + z2 / (4 * total * total)) / (1 + z2 / total)
-    # At 0 and 1 the bound is exact; rounding must not put the ratio outside of its interval.
-    return Agreement(ratio, min(ratio, max(0.0, middle - half)), max(ratio, min(1.0, middle + half)))
+    found = wilson(match, match + mismatch)
+    return Agreement(found.share, found.low, found.high)
 
 
-def stats(directory: Path, *, top: int = 10) -> list[VersionStats]:
+def stats(directory: Path, *, top: int = TOP) -> list[VersionStats]:
     """One entry for each (primary, shadow) in the log under `<pairs.path>/<deployment>`, by name; of its fields
     the `top` most frequent."""
-    sums: dict[tuple[str, str], _Sum] = {}
-    for line in _lines(directory):
-        _add(sums.setdefault((line.primary.version, line.shadow.version), _Sum()), line)
-    return [_result(primary, shadow, each, top) for (primary, shadow), each in sorted(sums.items())]
+    return _all(of_log(directory).sums, top)
 
 
-def _lines(directory: Path) -> Iterator[_Line]:
-    for path in segments(directory):
-        for line in lines(path):
-            try:
-                yield _decoder.decode(line)
-            except msgspec.DecodeError:
-                continue
+def report(directory: Path, last: int | None = LAST) -> Report:
+    """What the newest pairs of a log say: at least `last` of them, all with None."""
+    read = of_log(directory, last)
+    return Report(_all(read.sums, TOP), read.pairs, read.complete, read.since, read.until)
 
 
-def _add(into: _Sum, line: _Line) -> None:
-    into.verdicts[line.verdict] = into.verdicts.get(line.verdict, 0) + 1
-    if line.verdict == "mismatch":
-        count_fields(into.fields, {field(each.at) for each in line.differences})
-    for counts, side in ((into.primary, line.primary), (into.shadow, line.shadow)):
-        if (
-            side.latency_ms is not None and side.error is None
-        ):  # how long a timeout took says nothing of a model
-            counts[bucket_of(side.latency_ms / 1000)] += 1
+def live(rows: Iterable[PairTally], details: Iterable[PairDetail]) -> Report:
+    """What recorders have counted since they started says: at once, however long the log, but without latencies."""
+    comparisons = _all(of_tallies(rows, details), TOP)
+    return Report(comparisons, sum(sum(each.verdicts.values()) for each in comparisons), True)
 
 
-def _result(primary: str, shadow: str, each: _Sum, top: int) -> VersionStats:
-    ranked = sorted(each.fields.items(), key=lambda item: (-item[1], item[0]))
+def _all(sums: Mapping[Versions, Sum], top: int) -> list[VersionStats]:
+    return [
+        _one(versions, each, sums.get((versions[0], versions[0])), top)
+        for versions, each in sorted(sums.items())
+    ]
+
+
+def _one(versions: Versions, each: Sum, noise: Sum | None, top: int) -> VersionStats:
+    primary, shadow = versions
+    floor = None if primary == shadow else noise
+    ranked = sorted(each.fields.items(), key=lambda item: (-item[1].count, item[0]))
+    fields = [_field(name, tally, each, floor) for name, tally in ranked]
     return VersionStats(
         primary=primary,
         shadow=shadow,
         noise=primary == shadow,
         verdicts=each.verdicts,
         agreement=agreement(each.verdicts["match"], each.verdicts["mismatch"]),
-        fields=tuple(ranked[:top]),
+        fields=tuple((name, tally.count) for name, tally in ranked[:top]),
         primary_latency_ms=_median_ms(each.primary),
         shadow_latency_ms=_median_ms(each.shadow),
+        disagreement=_disagreement(
+            each.verdicts["mismatch"], each, None if floor is None else floor.verdicts["mismatch"], floor
+        ),
+        differences=tuple([found for found in fields if not found.is_noise][:top]),
+        noisy=tuple([found for found in fields if found.is_noise][:top]),
+        slices=_slices(each.slices),
+        labels=dict(each.flips),
+        values=None if each.values is None else _values(each.values),
+        score=each.score_total / each.scored if each.scored else None,
     )
 
 
-def _median_ms(counts: Counter[int]) -> float | None:
-    median = quantile(Histogram(counts, 0.0), 0.5)
+def _disagreement(count: int, each: Sum, noisy: int | None, floor: Sum | None) -> Disagreement:
+    raw = wilson(count, _comparable(each.verdicts))
+    if floor is None or noisy is None:
+        return Disagreement(raw, None, None)
+    noise = wilson(noisy, _comparable(floor.verdicts))
+    return Disagreement(raw, noise, newcombe(raw, noise))
+
+
+def _field(name: str, tally: FieldTally, each: Sum, floor: Sum | None) -> FieldStats:
+    known = None if floor is None else floor.fields.get(name)
+    noisy = None if floor is None else 0 if known is None else known.count
+    found = _disagreement(tally.count, each, noisy, floor)
+    is_noise = bool(noisy) and found.net is not None and found.net.low <= 0.0
+    first, last = _time(tally.first), _time(tally.last)
+    return FieldStats(name, tally.count, tally.examples, first, last, found, is_noise)
+
+
+def _slices(slices: Mapping[str, dict[str, int]]) -> dict[str, tuple[SliceStats, ...]]:
+    named: dict[str, dict[str, dict[str, int]]] = {}
+    for place, verdicts in slices.items():
+        name, _, value = place.partition("=")
+        named.setdefault(name, {})[value] = verdicts
+    return {name: _slice(values) for name, values in sorted(named.items())}
+
+
+def _slice(values: Mapping[str, dict[str, int]]) -> tuple[SliceStats, ...]:
+    """Every value against all others of its slice together; most frequent first."""
+    z = z_of(len(values))
+    misses = sum(verdicts.get("mismatch", 0) for verdicts in values.values())
+    total = sum(map(_comparable, values.values()))
+    found = []
+    for value, verdicts in sorted(values.items(), key=lambda item: (-sum(item[1].values()), item[0])):
+        miss, of = verdicts.get("mismatch", 0), _comparable(verdicts)
+        net = newcombe(wilson(miss, of, z), wilson(misses - miss, total - of, z))
+        more = net is not None and net.low > 0.0
+        found.append(SliceStats(value, dict(verdicts), wilson(miss, of), more))
+    return tuple(found)
+
+
+def _values(sums: ValueSums) -> ValueStats:
+    return ValueStats(
+        sums.n,
+        sums.primary_mean,
+        sums.shadow_mean,
+        sums.distance / sums.n,
+        distance_quantile(sums, 0.5),
+        distance_quantile(sums, 0.95),
+        distance_quantile(sums, 0.99),
+        correlation(sums),
+    )
+
+
+def _comparable(verdicts: Mapping[str, int]) -> int:
+    return verdicts.get("match", 0) + verdicts.get("mismatch", 0)
+
+
+def _time(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _median_ms(counts: Mapping[int, int]) -> float | None:
+    median = quantile(Histogram(dict(counts), 0.0), 0.5)
     return None if median is None else round(median * 1000, 3)

@@ -5,8 +5,8 @@ from typing import ClassVar, Literal
 from pydantic import Field, model_validator
 
 from router.patterns.assignment import salt_of
-from router.patterns.plan import Copies, Exposure, Force, Key, Plan
-from router.patterns.shadow import COPY_MAX_BODY, COPY_MAX_IN_FLIGHT, COPY_TIMEOUT
+from router.patterns.copying import CopyBudget, Noise
+from router.patterns.plan import Exposure, Force, Key, Plan
 from router.spec import Spec
 
 
@@ -46,6 +46,8 @@ class CanaryPattern(Spec):
     sticky: StickySource | Literal["client_ip"] | None = None
     force: ForceHeader | None = None
     fallback: bool = True
+    copies: CopyBudget = CopyBudget()
+    noise: Noise = 0.0
 
     @property
     def trusted(self) -> str:
@@ -54,7 +56,7 @@ class CanaryPattern(Spec):
 
     def plan(self, deployment: str, exposure: Exposure) -> Plan:
         """The candidate answers `exposure.share`; `exposure.mirror` of all requests are copied to the side
-        that does not answer them."""
+        that does not answer them, and `noise` of the copied ones to the side that does as well."""
         key = None
         if self.sticky == "client_ip":
             key = Key("client_ip")
@@ -62,13 +64,8 @@ class CanaryPattern(Spec):
             key = self.sticky.key()
         copies = None
         if exposure.mirror:
-            copies = Copies(
-                exposure.mirror,
-                {self.stable: (self.candidate,), self.candidate: (self.stable,)},
-                COPY_TIMEOUT,
-                COPY_MAX_IN_FLIGHT,
-                COPY_MAX_BODY,
-            )
+            targets = {self.stable: (self.candidate,), self.candidate: (self.stable,)}
+            copies = self.copies.of(exposure.mirror, targets, self.noise)
         force = None
         if self.force is not None and exposure.share + exposure.mirror:
             force = Force(self.force.header.lower(), {name: name for name in (self.stable, self.candidate)})

@@ -8,6 +8,9 @@ from typing import Literal
 
 import msgspec
 
+from router.patterns.limits import ClientLimits, UpstreamTls
+from router.patterns.observing import Observing
+
 
 class Exposure(msgspec.Struct, frozen=True):
     """How far a rollout has come, as far as routing needs to know.
@@ -84,12 +87,18 @@ class Segment(msgspec.Struct, frozen=True):
 
 
 class VersionSpec(msgspec.Struct, frozen=True):
-    """One model version: its base URLs, and its limits for one worker (0: none)."""
+    """One model version: its base URLs, its limits for one worker (0: none), and how its endpoints are trusted.
+
+    Requests beyond a limit wait, `queue` of them at most and for `queue_timeout` seconds.
+    """
 
     name: str
     urls: tuple[str, ...]
     connections: int = 0
     in_flight: int = 0
+    queue: int = 0
+    queue_timeout: float = 1.0
+    tls: UpstreamTls | None = None
 
 
 class Timeouts(msgspec.Struct, frozen=True):
@@ -115,7 +124,11 @@ class Match(msgspec.Struct, frozen=True):
 
 
 class DeploymentPlan(msgspec.Struct, frozen=True):
-    """All a worker needs to serve one deployment."""
+    """All a worker needs to serve one deployment.
+
+    `max_body` (0: no limit) is of a request, `answer_head` of an answer, both in bytes. Retries after a failed
+    connection are at most `retry_budget` (of SHARE_PARTS) of its requests.
+    """
 
     name: str
     match: Match
@@ -124,6 +137,9 @@ class DeploymentPlan(msgspec.Struct, frozen=True):
     timeouts: Timeouts = Timeouts()
     retries: int = 1
     segment: Segment | None = None
+    max_body: int = 64 << 20
+    answer_head: int = 64 << 10
+    retry_budget: int = 2000
 
 
 class Snapshot(msgspec.Struct, frozen=True):
@@ -131,6 +147,8 @@ class Snapshot(msgspec.Struct, frozen=True):
 
     generation: int
     deployments: tuple[DeploymentPlan, ...]
+    clients: ClientLimits = ClientLimits()
+    observing: Observing = Observing()
 
 
 _encoder = msgspec.msgpack.Encoder()

@@ -1,8 +1,10 @@
-"""The durable record: where every rollout is, every event that led there, and the last generation.
+"""The durable record: where every rollout is, what led there, on what evidence, and the last generation.
 
 Floor 2. One SQLite file in WAL mode with full synchronisation: what `write` returned from survives kill -9
-and a power cut. A lock file beside it keeps a second controller out. Every failure is a JournalError that
-says what to do; nothing here ever begins anew over a file it cannot read.
+and a power cut, and what it did not return from is there whole or not at all. A lock file beside it keeps a
+second controller out. Every failure is a JournalError that says what to do; nothing here ever begins anew over a
+file it cannot read. It does not grow without bound: of each deployment the newest MOST_ENTRIES events and
+MOST_SAMPLES samples are kept.
 
 `write` and `close` belong to one thread; the reading functions may be called from any.
 """
@@ -19,21 +21,17 @@ from urllib.parse import quote
 import msgspec
 
 from router.errors import RouterError
+from router.rollout import layout, samples
+from router.rollout.samples import EvidenceSample, KeptEvidence
 from router.rollout.state import RolloutState
+from router.rollout.verdict import Ruling
 
-_LAYOUT = 1
-_APPLICATION = 0x726F7574  # "rout": marks the file as ours
-_TABLES = f"""
-PRAGMA application_id = {_APPLICATION};
-PRAGMA user_version = {_LAYOUT};
-CREATE TABLE states (deployment TEXT PRIMARY KEY, state TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE entries (id INTEGER PRIMARY KEY, deployment TEXT NOT NULL, entry TEXT NOT NULL);
-CREATE INDEX entries_by_deployment ON entries (deployment, id);
-CREATE TABLE generation (only INTEGER PRIMARY KEY CHECK (only = 1), number INTEGER NOT NULL);
-INSERT INTO generation VALUES (1, 0);
-"""
 _BUSY = 1.0
 """Seconds SQLite waits for a lock that another connection holds."""
+
+MOST_ENTRIES = 2000
+MOST_SAMPLES = 5000
+"""What is kept of each deployment; older ones make room."""
 
 _T = TypeVar("_T")
 
@@ -46,7 +44,8 @@ class Entry(msgspec.Struct, frozen=True):
     """One event of a deployment: when (Unix time), who, what, why, and what it led to.
 
     `what` is an event of the phase table or `config`, `removed`. `share` is the candidate's after it, as a
-    fraction. `evidence` are the counts per version at that moment; `config` the digest of the YAML in force.
+    fraction. `evidence` are the counts per version at that moment, `gates` what the gates said then; `config` is
+    the digest of the YAML in force.
     """
 
     id: int
@@ -61,15 +60,22 @@ class Entry(msgspec.Struct, frozen=True):
     generation: int
     config: str = ""
     evidence: dict[str, Any] = {}
+    gates: tuple[Ruling, ...] = ()
 
 
 class Record(msgspec.Struct, frozen=True):
-    """What is written in one transaction. `withdrawn` are ids of entries that never took effect after all."""
+    """What is written in one transaction. `withdrawn` are ids of entries that never took effect after all.
+
+    States and the `evidence` they were reached on belong together: a controller that goes on from both counts
+    nothing twice and nothing never. `samples` are by deployment.
+    """
 
     generation: int
     states: tuple[RolloutState, ...] = ()
     entries: tuple[Entry, ...] = ()
     withdrawn: tuple[int, ...] = ()
+    evidence: tuple[KeptEvidence, ...] = ()
+    samples: tuple[EvidenceSample, ...] = ()
 
 
 class Journal:
@@ -110,6 +116,19 @@ class Journal:
         )
         return [self._decoded(entry, Entry) for (entry,) in rows]
 
+    def evidence(self) -> dict[str, KeptEvidence]:
+        """The evidence each deployment's newest rollout has gathered."""
+        rows = self._read("SELECT deployment, began, ran, state, samples FROM evidence")
+        return {row[0]: KeptEvidence(*row) for row in rows}
+
+    def samples(self, deployment: str) -> list[EvidenceSample]:
+        """What was counted in the deployment's rollouts, oldest first; `state.began` tells them apart."""
+        rows = self._read(
+            "SELECT sample FROM samples WHERE deployment = ? ORDER BY began, number", deployment
+        )
+        with self._understood():
+            return [samples.decode(data) for (data,) in rows]
+
     def write(self, *records: Record) -> None:
         """All records, in this order, in one transaction: on disk when it returns, untouched when it raises.
 
@@ -148,17 +167,19 @@ class Journal:
             return connection
 
     def _check(self, connection: sqlite3.Connection) -> None:
-        if connection.execute("PRAGMA application_id").fetchone()[0] != _APPLICATION:
+        if connection.execute("PRAGMA application_id").fetchone()[0] != layout.APPLICATION:
             raise JournalError(f"{self._path} is a database of another program: name another state.path")
-        layout = connection.execute("PRAGMA user_version").fetchone()[0]
-        if layout != _LAYOUT:
+        written = connection.execute("PRAGMA user_version").fetchone()[0]
+        if not layout.can_read(written):
             raise JournalError(
-                f"{self._path} has layout {layout}, this version of router reads {_LAYOUT}: "
+                f"{self._path} has layout {written}, this version of router reads {layout.LAYOUT}: "
                 "run the version that wrote it, or name another state.path"
             )
         found = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
         if found != "ok":
             raise JournalError(f"{self._path} is damaged ({found}): {_REMEDY}")
+        with self._understood():
+            layout.upgrade(connection, written)
 
     def _read(self, query: str, *values: object) -> list[tuple[Any, ...]]:
         """Through a connection of its own: nobody who reads waits for a write that is stuck."""
@@ -169,8 +190,13 @@ class Journal:
             return connection.execute(query, values).fetchall()
 
     def _decoded(self, text: str, kind: type[_T]) -> _T:
-        try:
+        with self._understood():
             return msgspec.json.decode(text, type=kind)
+
+    @contextmanager
+    def _understood(self) -> Iterator[None]:
+        try:
+            yield
         except msgspec.DecodeError as error:
             raise JournalError(
                 f"{self._path} holds a record that is not understood ({error}): {_REMEDY}"
@@ -201,7 +227,7 @@ def _create(path: Path) -> None:
     unfinished = path.with_name(path.name + ".new")
     unfinished.unlink(missing_ok=True)
     with closing(sqlite3.connect(unfinished)) as connection:
-        connection.executescript(_TABLES)
+        connection.executescript(layout.TABLES)
     unfinished.rename(path)
 
 
@@ -226,6 +252,17 @@ def _lock(path: Path) -> int:
     return descriptor
 
 
+_FORGET_ENTRIES = f"""
+DELETE FROM entries WHERE deployment = ? AND id <= (
+    SELECT id FROM entries WHERE deployment = ? ORDER BY id DESC LIMIT 1 OFFSET {MOST_ENTRIES})
+"""
+_FORGET_SAMPLES = f"""
+DELETE FROM samples WHERE deployment = ? AND (began, number) <= (
+    SELECT began, number FROM samples WHERE deployment = ? ORDER BY began DESC, number DESC
+    LIMIT 1 OFFSET {MOST_SAMPLES})
+"""
+
+
 def _put(connection: sqlite3.Connection, record: Record) -> None:
     encode = msgspec.json.encode
     connection.executemany("DELETE FROM entries WHERE id = ?", [(entry,) for entry in record.withdrawn])
@@ -237,4 +274,18 @@ def _put(connection: sqlite3.Connection, record: Record) -> None:
         "INSERT OR REPLACE INTO entries VALUES (?, ?, ?)",
         [(entry.id, entry.deployment, encode(entry).decode()) for entry in record.entries],
     )
+    connection.executemany(
+        "INSERT OR REPLACE INTO evidence VALUES (?, ?, ?, ?, ?)",
+        [(kept.deployment, kept.began, kept.ran, kept.samples, kept.state) for kept in record.evidence],
+    )
+    connection.executemany(
+        "INSERT OR REPLACE INTO samples VALUES (?, ?, ?, ?)",
+        [
+            (sample.state.deployment, sample.state.began, sample.number, samples.encode(sample))
+            for sample in record.samples
+        ],
+    )
+    connection.executemany(_FORGET_ENTRIES, [(name, name) for name in {e.deployment for e in record.entries}])
+    names = {sample.state.deployment for sample in record.samples}
+    connection.executemany(_FORGET_SAMPLES, [(name, name) for name in names])
     connection.execute("UPDATE generation SET number = max(number, ?)", (record.generation,))

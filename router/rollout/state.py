@@ -14,7 +14,8 @@ class RolloutState(msgspec.Struct, frozen=True):
     requests the candidate answers, `mirror` the part that is copied, both of SHARE_PARTS. `held` are the
     seconds spent at this step while it was running: kept here, so that a restart counts no second twice.
     `cohort` numbers the exposures of this deployment: it rises with every change of share, mirror or versions,
-    and is never used twice. `who`, `why` and `when` (Unix time) tell of the last change.
+    and is never used twice. `began` is the first cohort of this rollout, which tells it from those before: what
+    was counted under an older one is no evidence now. `who`, `why` and `when` (Unix time) tell of the last change.
     """
 
     deployment: str
@@ -30,6 +31,7 @@ class RolloutState(msgspec.Struct, frozen=True):
     why: str = ""
     when: float = 0.0
     cohort: int = 0
+    began: int = 0
 
     @property
     def live(self) -> str:

@@ -1,9 +1,13 @@
 """What a rollout waits for, as one sentence for a person. Floor 2, pure."""
 
+from collections.abc import Iterable
+
 from router.rollout.course import Course
 from router.rollout.phase import Phase
-from router.rollout.ramp import lasts
+from router.rollout.ramp import gives_up, lasts
 from router.rollout.state import RolloutState
+from router.rollout.verdict import Ruling, Verdict
+from router.rollout.watch import asked_to_pass, failing, on_trial, unsettled
 from router.spec import SHARE_PARTS
 
 _UNITS = (("d", 86400), ("h", 3600), ("m", 60), ("s", 1))
@@ -26,13 +30,16 @@ def duration(seconds: float) -> str:
     return "".join(parts[:2]) or "0s"
 
 
-def waits_for(course: Course, state: RolloutState) -> str:
-    """What has to happen before this rollout moves on."""
+def waits_for(course: Course, state: RolloutState, rulings: Iterable[Ruling] = ()) -> str:
+    """What has to happen before this rollout moves on, and what its gates say of it."""
+    rulings = tuple(rulings)
+    failed = failing(rulings) if on_trial(course, state) else None
+    about = f"; {failed.gate} fails: {failed.why}" if failed is not None else ""
     match state.phase:
         case Phase.PROGRESSING:
-            return _at_a_step(course, state)
+            return _at_a_step(course, state, rulings)
         case Phase.PAUSED:
-            return _paused(course, state)
+            return _paused(course, state) + about
         case Phase.SOAKING:
             return f"the soak: {_left(course, state)} left, then it is promoted"
         case Phase.PROMOTED:
@@ -46,16 +53,51 @@ def waits_for(course: Course, state: RolloutState) -> str:
             return "switch" if course.colours else "nothing: no rollout"
 
 
+def _roughly(seconds: float) -> str:
+    """An estimate, in no finer unit than it deserves."""
+    unit = next((unit for least, unit in ((36000, 3600), (600, 60), (100, 10)) if seconds >= least), 1)
+    return duration(max(round(seconds / unit), 1) * unit)
+
+
 def _left(course: Course, state: RolloutState) -> str:
     return duration((lasts(course, state) or 0.0) - state.held)
 
 
-def _at_a_step(course: Course, state: RolloutState) -> str:
+def _at_a_step(course: Course, state: RolloutState, rulings: tuple[Ruling, ...]) -> str:
     if lasts(course, state) is None and course.answers:
         return f"promote, to go on to {_next(course, state.step + 1)}: this step has no hold"
     if lasts(course, state) is None:
         return "nothing: copies go on until somebody stops them"
-    return f"the hold: {_left(course, state)} left, then {_next(course, state.step + 1)}"
+    open_now = unsettled(course, state, rulings)
+    if not open_now or state.held < (lasts(course, state) or 0.0):
+        condition = " if its gates pass" if asked_to_pass(course, state) else ""
+        held_back = next((f"; now {each.gate}: {each.why}" for each in open_now if each.hold), "")
+        return f"the hold: {_left(course, state)} left, then {_next(course, state.step + 1)}{condition}{held_back}"
+    return _holding(course, state, open_now)
+
+
+def _holding(course: Course, state: RolloutState, open_now: tuple[Ruling, ...]) -> str:
+    """Its hold is over, and something keeps it."""
+    first = open_now[0]
+    lacks = "better evidence" if first.hold else _LACKS[first.verdict]
+    more = f" (and {len(open_now) - 1} more)" if len(open_now) > 1 else ""
+    about = f"; about {_roughly(first.wait)} at this traffic" if first.wait else ""
+    given_up = gives_up(course, state)
+    end = (
+        ""
+        if given_up is None
+        else f"; else {_GIVES_UP[course.on_inconclusive]} in {duration(given_up - state.held)}"
+    )
+    return f"{lacks}, holding at {percent(state.share)}: {first.why}{about}{more}{end}"
+
+
+_LACKS = {
+    Verdict.INCONCLUSIVE: "evidence",
+    Verdict.ERROR: "a gate that answers",
+    Verdict.FAIL: "better evidence",
+    Verdict.PASS: "better evidence",
+}
+_GIVES_UP = {"pause": "it pauses", "rollback": "it is rolled back"}
 
 
 def _paused(course: Course, state: RolloutState) -> str:

@@ -33,7 +33,8 @@ def edge(index: int) -> float:
 
 
 MAX_CAUSES = 10_000
-"""Causes of failure told apart for one series; more of them are not counted."""
+"""Causes of failure remembered for one series; beyond, all are forgotten and count anew: to stop counting in one arm
+before the other would speak against the other."""
 
 
 class VersionCounter:
@@ -78,7 +79,9 @@ class VersionCounter:
 
     def blame(self, cause: int) -> None:
         """A failure has this cause: a hash of who met it, and how."""
-        if cause not in self._causes and len(self._causes) < MAX_CAUSES:
+        if cause not in self._causes:
+            if len(self._causes) >= MAX_CAUSES:
+                self._causes.clear()
             self._causes.add(cause)
             self._new_causes.append(cause)
 

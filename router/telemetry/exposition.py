@@ -22,7 +22,7 @@ from prometheus_client.exposition import choose_encoder
 
 from router.channel import Histogram
 from router.telemetry.counters import bucket_of, edge
-from router.telemetry.ledger import Ledger, SeriesKey
+from router.telemetry.ledger import Ledger, SeriesKey, SinkTotals
 
 _log = logging.getLogger(__name__)
 
@@ -31,12 +31,18 @@ _BOUNDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 1.0, 2.0, 
 EDGES = tuple(bucket_of(bound) for bound in _BOUNDS)
 """The log buckets whose upper edges are the `le` of exposed histograms: no count is interpolated."""
 
+VERDICTS = ("pass", "fail", "inconclusive", "error")
+"""What a gate may say."""
+
 EVENTS = {
     "router_fallbacks_total": ("deployment", "version"),
     "router_retries_total": ("deployment", "version"),
     "router_captures_dropped_total": ("deployment", "reason"),
     "router_copies_dropped_total": ("deployment", "version", "reason"),
     "router_router_errors_total": ("error",),
+    "router_connections_refused_total": ("reason",),
+    "router_access_lines_dropped_total": ("reason",),
+    "router_spans_dropped_total": ("reason",),
 }
 """The rare counters a worker may send, with their labels."""
 
@@ -46,6 +52,9 @@ _HELP = {
     "router_captures_dropped_total": "Captured exchanges that were not kept, by reason.",
     "router_copies_dropped_total": "Copies that were not sent to a shadow, by reason.",
     "router_router_errors_total": "Answers the router gave itself, by error.",
+    "router_connections_refused_total": "Client connections that were turned away, by reason.",
+    "router_access_lines_dropped_total": "Lines of the access log that were not written, by reason.",
+    "router_spans_dropped_total": "Spans that did not reach the collector, by reason.",
 }
 
 
@@ -53,10 +62,12 @@ _HELP = {
 class ControlFacts:
     """What the controller knows and no worker counts, at one moment.
 
-    `shares` by (deployment, version), 0 to 1. `phases` by deployment. `rollbacks` by (deployment, cause).
+    `shares` by (deployment, version), 0 to 1. `phases` by deployment. `gates` are verdicts by (deployment, kind of
+    gate), `holding` those that let no step up happen now. `steps` are the present one, from 0, and how many there
+    are; `mirrors` the part of the requests that is copied, 0 to 1. `rollbacks` by (deployment, cause).
     `rollback_apply` in seconds. `endpoints` are (deployment, version, url). `config_loaded_at` is the Unix
     time of the last reload that succeeded, `config_ok` whether the last one tried did. `persisted` is False
-    while something that is in force is not on disk.
+    while something that is in force is not on disk. `notices` are messages to `notify` targets by outcome.
     """
 
     generation: int = 0
@@ -65,17 +76,24 @@ class ControlFacts:
     config_loaded_at: float = 0.0
     shares: Mapping[tuple[str, str], float] = field(default_factory=dict)
     phases: Mapping[str, str] = field(default_factory=dict)
+    gates: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    holding: frozenset[tuple[str, str]] = frozenset()
+    steps: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    mirrors: Mapping[str, float] = field(default_factory=dict)
     rollbacks: Mapping[tuple[str, str], int] = field(default_factory=dict)
     rollback_apply: Histogram = field(default_factory=lambda: Histogram({}, 0.0))
     endpoints: tuple[tuple[str, str, str], ...] = ()
+    notices: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class FleetFacts:
-    """What the supervisor knows: workers by state, restarts so far, endpoints whose active check fails."""
+    """What the supervisor knows: workers by state, restarts so far, processes that die again and again by role,
+    endpoints whose active check fails."""
 
     workers: Mapping[str, int] = field(default_factory=dict)
     restarts: int = 0
+    crash_loops: Mapping[str, int] = field(default_factory=dict)
     down: frozenset[str] = frozenset()
 
 
@@ -120,6 +138,7 @@ class Exposition:
         yield from self._requests()
         yield from self._event_counters()
         yield from self._comparison()
+        yield from _sinks(self._ledger.sinks())
         yield from _rollouts(control, self._phases)
         yield from _state(control, fleet)
         yield _endpoints(control, fleet.down | self._ledger.ejected())
@@ -204,6 +223,25 @@ def _durations(name: str, text: str, histograms: Mapping[SeriesKey, Histogram]) 
     return family
 
 
+def _sinks(sinks: Mapping[str, SinkTotals]) -> Iterator[Metric]:
+    records = CounterMetricFamily(
+        "router_sink_records",
+        "Pairs given to a sink, by outcome: delivered, or why they were dropped.",
+        labels=("sink", "outcome"),
+    )
+    waiting = GaugeMetricFamily("router_sink_waiting", "Pairs that wait for a sink.", labels=("sink",))
+    healthy = GaugeMetricFamily(
+        "router_sink_healthy", "0 while the last attempt of a sink failed.", labels=("sink",)
+    )
+    for name, totals in sorted(sinks.items()):
+        records.add_metric((name, "delivered"), totals.delivered)
+        for reason, count in sorted(totals.dropped.items()):
+            records.add_metric((name, reason), count)
+        waiting.add_metric((name,), totals.waiting)
+        healthy.add_metric((name,), float(not totals.error))
+    yield from (records, waiting, healthy)
+
+
 def _rollouts(facts: ControlFacts, phases: tuple[str, ...]) -> Iterator[Metric]:
     share = GaugeMetricFamily(
         "router_share", "Part of the requests a version answers.", labels=("deployment", "version")
@@ -216,6 +254,21 @@ def _rollouts(facts: ControlFacts, phases: tuple[str, ...]) -> Iterator[Metric]:
     for deployment, present in facts.phases.items():
         for name in phases:
             phase.add_metric((deployment, name), float(name == present))
+    gates = GaugeMetricFamily(
+        "router_gate_verdict",
+        "1 for what a gate says now.",
+        labels=("deployment", "gate", "verdict"),
+    )
+    for labels, said in facts.gates.items():
+        for verdict in VERDICTS:
+            gates.add_metric((*labels, verdict), float(verdict == said))
+    holds = GaugeMetricFamily(
+        "router_gate_holds", "1 while a gate lets no step up happen.", labels=("deployment", "gate")
+    )
+    for labels in facts.gates:
+        holds.add_metric(labels, float(labels in facts.holding))
+    yield from (gates, holds)
+    yield from _places(facts)
     rollbacks = CounterMetricFamily("router_rollbacks", "Rollbacks.", labels=("deployment", "cause"))
     for labels, count in facts.rollbacks.items():
         rollbacks.add_metric(labels, count)
@@ -224,6 +277,25 @@ def _rollouts(facts: ControlFacts, phases: tuple[str, ...]) -> Iterator[Metric]:
     )
     apply.add_metric((), cumulative(facts.rollback_apply), facts.rollback_apply.sum)
     yield from (share, phase, rollbacks, apply)
+
+
+def _places(facts: ControlFacts) -> Iterator[Metric]:
+    """Where on its ramp each rollout is."""
+    step = GaugeMetricFamily(
+        "router_rollout_step",
+        "The present step, counted from 0; past the last: done.",
+        labels=("deployment",),
+    )
+    steps = GaugeMetricFamily("router_rollout_steps", "Steps of the ramp.", labels=("deployment",))
+    for deployment, (present, all_of_them) in facts.steps.items():
+        step.add_metric((deployment,), present)
+        steps.add_metric((deployment,), all_of_them)
+    mirror = GaugeMetricFamily(
+        "router_mirror_ratio", "Part of the requests that is copied.", labels=("deployment",)
+    )
+    for deployment, part in facts.mirrors.items():
+        mirror.add_metric((deployment,), part)
+    yield from (step, steps, mirror)
 
 
 def _state(control: ControlFacts, fleet: FleetFacts) -> Iterator[Metric]:
@@ -235,7 +307,17 @@ def _state(control: ControlFacts, fleet: FleetFacts) -> Iterator[Metric]:
     )
     yield _gauge("router_generation", "Number of the newest snapshot.", control.generation)
     yield _gauge("router_journal_persisted", "0 while something is not on disk.", float(control.persisted))
+    notices = CounterMetricFamily("router_notices", "Messages to notify targets.", labels=("outcome",))
+    for outcome, count in control.notices.items():
+        notices.add_metric((outcome,), count)
+    yield notices
     yield CounterMetricFamily("router_worker_restarts", "Workers replaced.", value=fleet.restarts)
+    loops = GaugeMetricFamily(
+        "router_crash_loops", "Processes that die soon after each start.", labels=("process",)
+    )
+    for role, count in fleet.crash_loops.items():
+        loops.add_metric((role,), count)
+    yield loops
     workers = GaugeMetricFamily("router_workers", "Worker processes, by state.", labels=("state",))
     for state, count in fleet.workers.items():
         workers.add_metric((state,), count)

@@ -5,43 +5,49 @@ its counts are folded into a base: no total ever goes backwards while the contro
 are of living workers only.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
-from router.channel import Histogram, PairTally, RecorderTally, SeriesTally, Tally
+from msgspec.structs import replace
+
+from router.channel import Histogram, PairDetail, PairTally, RecorderTally, SeriesTally, Tally
 from router.telemetry.counters import merge, quantile
+from router.telemetry.pairing import PairCounts, PairKey
 
 SeriesKey = tuple[str, str, str]
 """Deployment, version, role (`live` or `shadow`)."""
 
-PairKey = tuple[str, str, str]
-"""Deployment, primary version, shadow version."""
-
 _EMPTY = Histogram({}, 0.0)
 _K = TypeVar("_K")
-
-_FALLBACKS = "router_fallbacks_total"
-"""The event that counts, by (deployment, version), the requests a version could not answer."""
 
 
 @dataclass(frozen=True, slots=True)
 class SeriesTotals:
-    """What all workers together counted for one (deployment, version, role); histograms in seconds."""
+    """What all workers together counted for one (deployment, version, role), over all cohorts and slices;
+    histograms in seconds. `fallbacks` are requests that another version answered for this one, in no `codes`;
+    `broken` are answers broken off after their head, which are in them."""
 
     codes: Mapping[int, int] = field(default_factory=dict)
     duration: Histogram = _EMPTY
     first_byte: Histogram = _EMPTY
     in_flight: int = 0
+    fallbacks: int = 0
+    broken: int = 0
 
     @property
     def requests(self) -> int:
-        return sum(self.codes.values())
+        """Requests this version was given, those that it could not answer included."""
+        return sum(self.codes.values()) + self.fallbacks
 
     @property
     def errors(self) -> int:
-        """Answers that are a fault of the version: status 500 and above."""
-        return sum(count for code, count in self.codes.items() if code >= 500)
+        """Requests that failed by a fault of the version: status 500 and above, no answer, or half of one."""
+        failed = sum(count for code, count in self.codes.items() if code >= 500)
+        return min(failed + self.broken + self.fallbacks, self.requests)
+
+
+_NOTHING = SeriesTotals()
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +65,26 @@ class PairTotals:
         """
         match, mismatch = self.verdicts.get("match", 0), self.verdicts.get("mismatch", 0)
         return match / (match + mismatch) if match + mismatch else None
+
+
+@dataclass(frozen=True, slots=True)
+class SinkTotals:
+    """Pairs given to one sink: delivered, dropped by reason, waiting in a living recorder; and what troubles it."""
+
+    delivered: int = 0
+    dropped: Mapping[str, int] = field(default_factory=dict)
+    waiting: int = 0
+    error: str = ""
+
+    def plus(self, other: "SinkTotals") -> "SinkTotals":
+        dropped = dict(self.dropped)
+        _add_counts(dropped, other.dropped)
+        return SinkTotals(
+            self.delivered + other.delivered,
+            dropped,
+            self.waiting + other.waiting,
+            other.error or self.error,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,49 +110,93 @@ class VersionSummary:
     agreement: float | None
 
 
+class Listener(Protocol):
+    """Whoever needs counts as they come, and not only their sum: evidence is one."""
+
+    def tally(self, source: str, tally: Tally) -> None: ...
+
+    def recorder_tally(self, source: str, tally: RecorderTally) -> None: ...
+
+    def gone(self, source: str) -> None: ...
+
+
 class Ledger:
     """Merges what workers and recorders count. A `source` is the identity of one process for its life."""
 
     def __init__(self) -> None:
+        self._listeners: list[Listener] = []
         self._workers: dict[str, _Worker] = {}
         self._recorders: dict[str, _Recorder] = {}
-        self._base = _Worker()
+        self._base: dict[SeriesKey, SeriesTotals] = {}
+        self._base_events: dict[tuple[str, ...], int] = {}
         self._recorder_base = _Recorder()
+
+    def listen(self, listener: Listener) -> None:
+        """It is told all that comes from now on; `rows` has what came before."""
+        self._listeners.append(listener)
 
     def tally(self, source: str, tally: Tally) -> None:
         """A worker's counts have changed."""
         self._workers.setdefault(source, _Worker()).take(tally)
+        for listener in self._listeners:
+            listener.tally(source, tally)
 
     def recorder_tally(self, source: str, tally: RecorderTally) -> None:
         """A recorder's counts have changed."""
         self._recorders.setdefault(source, _Recorder()).take(tally)
+        for listener in self._listeners:
+            listener.recorder_tally(source, tally)
 
     def gone(self, source: str) -> None:
         """The process has ended: its counts stay, what it had in flight does not."""
+        for listener in self._listeners:
+            listener.gone(source)
         if (worker := self._workers.pop(source, None)) is not None:
-            self._base = _Worker.merged((self._base, worker))
+            for rows in worker.rows.values():
+                _add_rows(self._base, [replace(row, in_flight=0) for row in rows.values()])
+            _add_counts(self._base_events, worker.events)
         if (recorder := self._recorders.pop(source, None)) is not None:
+            recorder.rest()
             self._recorder_base = _Recorder.merged((self._recorder_base, recorder))
 
     def series(self) -> dict[SeriesKey, SeriesTotals]:
         """Totals per (deployment, version, role)."""
-        return self._totals(self._base, list(self._workers.values()))
+        total = dict(self._base)
+        for worker in self._workers.values():
+            for rows in worker.rows.values():
+                _add_rows(total, rows.values())
+        return total
+
+    def rows(self, deployment: str) -> Iterator[tuple[str, SeriesTally]]:
+        """Every row that a living worker told of a deployment last, with the worker's name."""
+        for source, worker in self._workers.items():
+            for row in worker.rows.get(deployment, {}).values():
+                yield source, row
 
     def events(self) -> dict[tuple[str, ...], int]:
         """The rare counters, by metric name and label values."""
-        total: dict[tuple[str, ...], int] = {}
-        for worker in (self._base, *self._workers.values()):
+        total = dict(self._base_events)
+        for worker in self._workers.values():
             _add_counts(total, worker.events)
         return total
 
     def pairs(self) -> dict[PairKey, PairTotals]:
         """Pairs per (deployment, primary, shadow)."""
-        merged = self._recorded().pairs
+        merged = self._recorded().pairs.totals()
         return {key: PairTotals(tally.verdicts, tally.fields) for key, tally in merged.items()}
+
+    def compared(self, deployment: str) -> tuple[list[PairTally], list[PairDetail]]:
+        """The rows and the details of a deployment's pairs since this controller started."""
+        pairs = self._recorded().pairs
+        return pairs.rows(deployment), pairs.details(deployment)
 
     def dropped(self) -> dict[tuple[str, str], int]:
         """Captures the recorder could not keep, by (deployment, reason)."""
         return self._recorded().dropped
+
+    def sinks(self) -> dict[str, SinkTotals]:
+        """What became of the pairs given to each sink beside the file, by its label."""
+        return self._recorded().sinks
 
     def ejected(self) -> frozenset[str]:
         """Endpoint URLs that at least one living worker passes over now, after failures."""
@@ -135,110 +205,84 @@ class Ledger:
     def summary(self, deployment: str) -> dict[str, VersionSummary]:
         """The numbers of each version that was ever counted, for people."""
         # Picked before they are merged: merging all histograms would take long with many deployments.
-        base, *workers = (each.of(deployment) for each in (self._base, *self._workers.values()))
-        series = self._totals(base, workers)
+        series = {key: totals for key, totals in self._base.items() if key[0] == deployment}
+        _add_rows(series, [row for _, row in self.rows(deployment)])
         pairs = {key: totals for key, totals in self.pairs().items() if key[0] == deployment}
         versions = {key[1] for key in series} | {key[2] for key in pairs}
-        fallbacks = self._fallbacks(deployment)
-        return {
-            version: _summarize(version, series, pairs, fallbacks.get(version, 0))
-            for version in sorted(versions | fallbacks.keys())
-        }
-
-    def _totals(self, base: "_Worker", workers: "list[_Worker]") -> dict[SeriesKey, SeriesTotals]:
-        in_flight: dict[SeriesKey, int] = {}
-        for worker in workers:
-            for key, tally in worker.series.items():
-                in_flight[key] = in_flight.get(key, 0) + tally.in_flight
-        return {
-            key: SeriesTotals(tally.codes, tally.duration, tally.first_byte, in_flight.get(key, 0))
-            for key, tally in _Worker.merged((base, *workers)).series.items()
-        }
-
-    def _fallbacks(self, deployment: str) -> dict[str, int]:
-        return {key[2]: count for key, count in self.events().items() if key[:2] == (_FALLBACKS, deployment)}
+        return {version: _summarize(version, series, pairs) for version in sorted(versions)}
 
     def _recorded(self) -> "_Recorder":
         return _Recorder.merged((self._recorder_base, *self._recorders.values()))
 
 
 class _Worker:
-    """The latest counts of one worker, or the sum of several."""
+    """The latest counts of one worker; its rows by deployment, then by version, role, cohort and slice."""
 
-    __slots__ = ("ejected", "events", "series")
+    __slots__ = ("ejected", "events", "rows")
 
     def __init__(self) -> None:
-        self.series: dict[SeriesKey, SeriesTally] = {}
+        self.rows: dict[str, dict[tuple[str, str, int, str], SeriesTally]] = {}
         self.events: dict[tuple[str, ...], int] = {}
         self.ejected: tuple[str, ...] = ()
 
     def take(self, tally: Tally) -> None:
-        for series in tally.series:
-            self.series[series.deployment, series.version, series.role] = series
+        for row in tally.series:
+            rows = self.rows.setdefault(row.deployment, {})
+            rows[row.version, row.role, row.cohort, row.slice] = row
         self.events.update(tally.events)
         self.ejected = tally.ejected
-
-    def of(self, deployment: str) -> "_Worker":
-        """The series of one deployment only."""
-        picked = _Worker()
-        picked.series = {key: tally for key, tally in self.series.items() if key[0] == deployment}
-        return picked
-
-    @classmethod
-    def merged(cls, workers: "Iterable[_Worker]") -> "_Worker":
-        total = cls()
-        for worker in workers:
-            for key, series in worker.series.items():
-                known = total.series.get(key)
-                total.series[key] = series if known is None else _add(known, series)
-            _add_counts(total.events, worker.events)
-        return total
 
 
 class _Recorder:
     """The latest counts of one recorder, or the sum of several."""
 
-    __slots__ = ("dropped", "pairs")
+    __slots__ = ("dropped", "pairs", "sinks")
 
     def __init__(self) -> None:
-        self.pairs: dict[PairKey, PairTally] = {}
+        self.pairs = PairCounts()
         self.dropped: dict[tuple[str, str], int] = {}
+        self.sinks: dict[str, SinkTotals] = {}
+
+    def rest(self) -> None:
+        """The process is gone: what waited in it is the next one's, and nothing troubles it any more."""
+        self.sinks = {
+            name: SinkTotals(totals.delivered, totals.dropped) for name, totals in self.sinks.items()
+        }
 
     def take(self, tally: RecorderTally) -> None:
-        for pair in tally.pairs:
-            self.pairs[pair.deployment, pair.primary, pair.shadow] = pair
+        self.pairs.take(tally)
         self.dropped.update(tally.dropped)
+        self.sinks = {}
+        for sink in tally.sinks:
+            totals = SinkTotals(sink.delivered, sink.dropped, sink.waiting, sink.error)
+            self.sinks[sink.sink] = self.sinks.get(sink.sink, SinkTotals()).plus(totals)
 
     @classmethod
     def merged(cls, recorders: "Iterable[_Recorder]") -> "_Recorder":
         total = cls()
+        recorders = tuple(recorders)
+        total.pairs = PairCounts.merged(recorder.pairs for recorder in recorders)
         for recorder in recorders:
-            for key, pair in recorder.pairs.items():
-                known = total.pairs.get(key)
-                total.pairs[key] = pair if known is None else _add_pairs(known, pair)
             _add_counts(total.dropped, recorder.dropped)
+            for name, totals in recorder.sinks.items():
+                total.sinks[name] = total.sinks.get(name, SinkTotals()).plus(totals)
         return total
 
 
-def _add(one: SeriesTally, other: SeriesTally) -> SeriesTally:
-    codes = dict(one.codes)
-    _add_counts(codes, other.codes)
-    return SeriesTally(
-        one.deployment,
-        one.version,
-        one.role,
-        codes,
-        merge(one.duration, other.duration),
-        merge(one.first_byte, other.first_byte),
-        one.in_flight + other.in_flight,
-    )
-
-
-def _add_pairs(one: PairTally, other: PairTally) -> PairTally:
-    verdicts, fields = dict(one.verdicts), dict(one.fields)
-    _add_counts(verdicts, other.verdicts)
-    _add_counts(fields, other.fields)
-    return PairTally(one.deployment, one.primary, one.shadow, verdicts, fields)
+def _add_rows(total: dict[SeriesKey, SeriesTotals], rows: Iterable[SeriesTally]) -> None:
+    for row in rows:
+        key = (row.deployment, row.version, row.role)
+        known = total.get(key, _NOTHING)
+        codes = dict(known.codes)
+        _add_counts(codes, row.codes)
+        total[key] = SeriesTotals(
+            codes,
+            merge(known.duration, row.duration),
+            merge(known.first_byte, row.first_byte),
+            known.in_flight + row.in_flight,
+            known.fallbacks + row.fallbacks,
+            known.broken + row.broken,
+        )
 
 
 def _add_counts(total: dict[_K, int], more: Mapping[_K, int]) -> None:
@@ -250,7 +294,6 @@ def _summarize(
     version: str,
     series: Mapping[SeriesKey, SeriesTotals],
     pairs: Mapping[PairKey, PairTotals],
-    fallbacks: int,
 ) -> VersionSummary:
     by_role = {role: totals for (_, name, role), totals in series.items() if name == version}
     live, shadow = by_role.get("live", SeriesTotals()), by_role.get("shadow", SeriesTotals())
@@ -259,8 +302,8 @@ def _summarize(
         if copied == version != primary:
             _add_counts(verdicts, totals.verdicts)
     return VersionSummary(
-        requests=live.requests + fallbacks,
-        errors=live.errors + fallbacks,
+        requests=live.requests,
+        errors=live.errors,
         in_flight=live.in_flight + shadow.in_flight,
         p50=quantile(live.duration, 0.5),
         p95=quantile(live.duration, 0.95),

@@ -1,12 +1,15 @@
-"""The journal can't be written: a rollback is in force at once all the same, and everything else is refused."""
+"""The journal can't be written: a rollback is in force at once all the same, and everything else is refused. The pair
+log can't: pairs are dropped and counted, live traffic does not notice, and it goes on by itself."""
 
 import asyncio
 import resource
 from pathlib import Path
 
 from tests.integration.test_promises import HALF
+from tests.support.receivers import Webhook, receiver
 from tests.support.routers import Load, Router, deployment, ids, version
 from tests.support.upstreams import model
+from tests.support.workers import until
 
 
 async def test_a_rollback_is_in_force_and_says_that_it_is_not_on_disk_and_an_edit_is_refused(
@@ -51,3 +54,42 @@ async def test_a_rollback_is_in_force_and_says_that_it_is_not_on_disk_and_an_edi
         assert (state["phase"], state["changed"]["why"]) == ("rolled_back", "now")
         assert {await version(router.port) for _ in range(20)} == {"v1"}
     assert load.failures == []
+
+
+async def test_pairs_that_find_no_room_are_counted_and_the_log_and_the_sinks_go_on_by_themselves(
+    tmp_path: Path,
+) -> None:
+    shadow = "{pattern: shadow, primary: v1, shadows: [v2]}"
+    async with receiver("webhook", tmp_path) as target, model("v1") as one, model("v2") as two:
+        assert isinstance(target, Webhook)
+        sink = f'{{webhook: {{url: "http://127.0.0.1:{target.port}/events", batch: {{age: 50ms}}}}}}'
+        versions = deployment(shadow, v1=one.url, v2=two.url)
+        async with (
+            Router(tmp_path, {"m": versions}, sinks=sink) as router,
+            Load(router.port, clients=8, pause=0.01) as load,
+        ):
+            await until(
+                lambda: len(router.pairs()) > 20 and len(target.requests) > 1, what="pairs on both ways"
+            )
+            (recorder,) = router.children("router.recorder")
+            before = resource.prlimit(recorder, resource.RLIMIT_FSIZE, (1, resource.RLIM_INFINITY))
+
+            async def counted() -> bool:
+                found = await router.metrics()
+                return sum(value for name, value in found.items() if "captures_dropped" in name) > 100
+
+            await router.comes_true(counted, "dropped pairs in the counts")
+            await load.more(100)
+            resource.prlimit(recorder, resource.RLIMIT_FSIZE, before)
+            since = asyncio.get_running_loop().time()
+            await load.more(100)
+
+            def whole_again() -> bool:
+                new = {each.id for each in load.since(since)}
+                logged = {pair["id"] for pair in router.pairs()}
+                sent = {event["requestid"] for event in target.events()}
+                return len(new & logged) > 50 and len(new & sent) > 50
+
+            await until(whole_again, what="new pairs on both ways")
+        assert load.failures == []
+        assert max(each.seconds for each in load.sent) < 1.0

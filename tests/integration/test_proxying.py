@@ -4,6 +4,7 @@ import asyncio
 import json
 
 import pytest
+from msgspec.structs import replace
 
 from router.patterns.plan import DeploymentPlan, Timeouts
 from tests.support.upstreams import Upstream, model, read_request, scripted
@@ -228,7 +229,7 @@ async def test_large_bodies_stream_both_ways_in_bounded_memory() -> None:
         await reader.read()
 
     async with Upstream(echo_size) as upstream, WorkerUnderTest() as worker:
-        await worker.publish(deployment({"v1": upstream.url}))
+        await worker.publish(replace(deployment({"v1": upstream.url}), max_body=0))
         reader, writer = await connect(worker.port)
         before = _rss(worker.process.pid)
         writer.write(b"POST /x HTTP/1.1\r\nhost: t\r\ncontent-length: %d\r\n\r\n" % size)

@@ -121,6 +121,7 @@ def test_a_pair_is_on_disk_as_the_design_says_and_secrets_are_not(recorder: Reco
     assert list(pair) == [
         *("id", "time", "deployment", "generation", "request", "primary", "shadow"),
         *("verdict", "score", "differences", "differences_more", "exchange"),
+        *("slices", "subject", "cohort", "labels", "values"),
     ]
     assert list(pair["request"]) == [
         "method",
@@ -170,13 +171,16 @@ def test_kill_between_the_halves_loses_none_and_writes_each_once(recorder: Recor
         for number in range(20, 50):
             worker.sendall(encode(shadow(str(number))))
         until(lambda: len(recorder.pairs_on_disk()) >= 50)
-        recorder.process.send_signal(signal.SIGTERM)
+    recorder.tell(Drain(5.0))
     assert recorder.ends() == 0
     pairs = recorder.pairs_on_disk()
     assert sorted(Counter(pair["exchange"] for pair in pairs).items()) == sorted(
         (str(n), 1) for n in range(50)
     )
-    assert {pair["verdict"] for pair in pairs} == {"match"}
+    verdicts = {pair["exchange"]: pair["verdict"] for pair in pairs}
+    assert {verdicts[str(number)] for number in range(20)} == {"match"}
+    # The spool has no secrets, so it cannot tell any more whether those are equal.
+    assert {verdicts[str(number)] for number in range(20, 50)} == {"incomparable"}
     assert recorder.spooled() == 0
 
 
@@ -213,11 +217,33 @@ def _spool_frames(pairs: Path) -> list[Capture]:
     return found
 
 
-def test_sigterm_writes_what_waits(recorder: Recorder) -> None:
+def test_sigterm_is_the_controllers_to_answer(recorder: Recorder) -> None:
+    with recorder.worker() as worker:
+        worker.sendall(encode(primary("a")))
+        until(lambda: recorder.spooled() == 1)
+        recorder.process.send_signal(signal.SIGTERM)
+        worker.sendall(encode(shadow("a")))
+        until(lambda: len(recorder.pairs_on_disk()) == 1)
+    with pytest.raises(subprocess.TimeoutExpired):
+        recorder.process.wait(0.5)
+
+
+def test_sigterm_without_a_controller_waits_for_the_workers(recorder: Recorder) -> None:
+    with recorder.worker() as worker:
+        recorder.channel.close()
+        recorder.process.send_signal(signal.SIGTERM)
+        with pytest.raises(subprocess.TimeoutExpired):
+            recorder.process.wait(0.5)
+        worker.sendall(encode(primary("late")) + encode(shadow("late")))
+    assert recorder.ends() == 0
+    assert len(recorder.pairs_on_disk()) == 1
+
+
+def test_the_end_writes_what_waits(recorder: Recorder) -> None:
     with recorder.worker() as worker:
         worker.sendall(encode(primary("alone")))
         until(lambda: recorder.spooled() == 1)
-    recorder.process.send_signal(signal.SIGTERM)
+    recorder.tell(Drain(5.0))
     assert recorder.ends() == 0
     (pair,) = recorder.pairs_on_disk()
     assert (pair["verdict"], pair["shadow"]["error"]) == ("incomparable", "missing")

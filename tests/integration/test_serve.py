@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from router import serve as serving
-from router.serve import usable_cpus
+from router.serve import Named, usable_cpus
 from tests.support.routers import free_ports
 
 START = """
@@ -279,3 +279,9 @@ def test_usable_cpus_heed_affinity_and_quota(
     assert usable_cpus() == cpus
     monkeypatch.setattr(serving, "_QUOTA", tmp_path / "absent")
     assert usable_cpus() == 4
+
+
+def test_what_was_asked_for_by_name_is_kept_from_others() -> None:
+    named = Named({"PATH": "/bin", "TOKEN": "secret", "UNUSED": "x"})
+    assert (named["TOKEN"], named.get("ABSENT", "default")) == ("secret", "default")
+    assert named.others() == {"PATH": "/bin", "UNUSED": "x"}

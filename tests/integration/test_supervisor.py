@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -16,10 +17,11 @@ import pytest
 
 from router.channel import RecorderSettings
 from router.config.schema import ListenSpec
+from router.control import supervisor as supervising
 from router.control.runtime import RuntimeDirectory
 from router.control.supervisor import Commands, Supervisor
 from router.control.terms import Confirmation
-from router.errors import RouterError
+from router.errors import Refused, RouterError
 from router.telemetry.ledger import Ledger
 
 T = TypeVar("T")
@@ -166,6 +168,67 @@ async def test_dying_again_and_again_is_slowed_down(tmp_path: Path, caplog: pyte
         assert said[2].endswith("starting another in 0.2 s")
 
 
+async def test_what_dies_again_and_again_is_named_until_it_lives(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(supervising, "_STEADY", 0.5)
+    async with running(tmp_path, "crash") as (supervisor, _):
+        assert supervisor.facts().crash_loops == {"worker": 0, "recorder": 0}
+        await eventually(lambda: supervisor.troubles() != ())
+        (trouble,) = supervisor.troubles()
+        assert re.fullmatch(
+            r"worker-0-\w+ \(pid \d+\) died: exit status 4; another starts in [\d.]+ s", trouble
+        )
+        assert supervisor.facts().crash_loops == {"worker": 1, "recorder": 0}
+        supervisor._commands = commands()
+        await supervisor.publish(1, b"one")
+        await within(10, supervisor.serving())
+        await eventually(lambda: supervisor.troubles() == ())
+
+
+async def test_every_worker_is_replaced_and_no_connection_refused(tmp_path: Path) -> None:
+    async with running(tmp_path, workers=2) as (supervisor, _):
+        await supervisor.publish(1, b"one")
+        await within(10, supervisor.serving())
+        address, done, answers = supervisor.addresses[0], asyncio.Event(), 0
+        old = await ask_all(address, 2)
+
+        async def client() -> None:
+            nonlocal answers
+            while not done.is_set():
+                await ask(address)
+                answers += 1
+
+        clients = [asyncio.create_task(client()) for _ in range(4)]
+        assert await within(20, supervisor.replace_workers()) == 2
+        await eventually(lambda: not any(_alive(pid) for pid in old))
+        done.set()
+        await asyncio.gather(*clients)
+        assert not set(await ask_all(address, 2)) & set(old)
+        assert answers > 10
+        assert supervisor.facts().restarts == 0, "nothing died"
+        assert await supervisor.publish(2, b"two") == Confirmation(live=2, confirmed=2)
+        (new, *_) = await ask_all(address, 2)
+        os.kill(new, signal.SIGKILL)
+        await eventually(lambda: supervisor.facts().restarts == 1 and supervisor.all_serving())
+
+
+async def test_a_worker_that_can_not_serve_takes_nobodys_place(tmp_path: Path) -> None:
+    async with running(tmp_path) as (supervisor, _):
+        await supervisor.publish(1, b"one")
+        await within(10, supervisor.serving())
+        old, _, _ = await ask(supervisor.addresses[0])
+        supervisor._commands = commands("crash")
+        with pytest.raises(Refused, match="does not serve"):
+            await within(10, supervisor.replace_workers())
+        supervisor._commands = Commands(worker=("/nonexistent",))
+        with pytest.raises(Refused, match="can't be started"):
+            await within(10, supervisor.replace_workers())
+        assert (await ask(supervisor.addresses[0]))[0] == old
+        assert supervisor.all_serving()
+        assert supervisor.troubles() == ()
+
+
 async def test_a_snapshot_that_kills_a_worker_is_answered_at_once(tmp_path: Path) -> None:
     async with running(tmp_path, "die", "2") as (supervisor, _):
         await supervisor.publish(1, b"one")
@@ -277,7 +340,7 @@ async def test_no_connection_is_lost_from_a_controllers_death_to_the_handover(tm
     async with running(tmp_path, workers=2) as (supervisor, _):
         await supervisor.publish(8, b"eight")
         await within(10, supervisor.serving())
-        await eventually(lambda: not supervisor._orphans)
+        await eventually(lambda: not supervisor._leaving)
         await eventually(lambda: answers[-1] == 8)
         done.set()
         await asyncio.gather(*clients)

@@ -49,8 +49,8 @@ def canary(steps: str, more: str = "") -> str:
 class Router:
     """`async with Router(tmp_path, {"m": deployment(...)}) as router`: started and serving.
 
-    `deployments` maps names to YAML, `extra` is YAML for the top. `start` and `kill` may alternate; what a killed
-    controller left is ended with the test.
+    `deployments` maps names to YAML, `extra` is YAML for the top, `sinks` those beside the pair file, in flow
+    style. `start` and `kill` may alternate; what a killed controller left is ended with the test.
     """
 
     path: Path
@@ -58,7 +58,9 @@ class Router:
     workers: int = 2
     extra: str = ""
     token: str = ""
+    sinks: str = ""
     environ: dict[str, str] = field(default_factory=dict)
+    command: list[str] = field(default_factory=lambda: [sys.executable, "-m", "router.cli"])
     process: "subprocess.Popen[bytes]" = field(init=False)
     pids: set[int] = field(default_factory=set)
 
@@ -86,7 +88,7 @@ class Router:
         admin = "" if "admin:" in self.extra else f"admin: {{listen: '127.0.0.1:{self.admin_port}'}}\n"
         return (
             f"listen: 127.0.0.1:{self.port}\nworkers: {self.workers}\n{admin}"
-            f"state: {{path: {self.path}/db}}\npairs: {{path: {self.path}/pairs}}\n"
+            f"state: {{path: {self.path}/db}}\npairs: {{sinks: [{self.sinks}], path: {self.path}/pairs}}\n"
             f"{self.extra}deployments:\n{deployments}"
         )
 
@@ -98,11 +100,11 @@ class Router:
 
     # The process
 
-    async def start(self) -> None:
+    async def start(self, *options: str) -> None:
         """Until it says that it is ready."""
         with self.log.open("a") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "router.cli", "serve", str(self.file)],
+                [*self.command, "serve", *options, str(self.file)],
                 stdout=subprocess.PIPE,
                 stderr=log,
                 env={**os.environ, **self.environ},

@@ -10,6 +10,7 @@ from router.dataplane.engine import Engine
 from router.dataplane.exchange import Exchange
 from router.dataplane.pool import Endpoint
 from router.dataplane.upstream import Upstream
+from router.patterns.observing import Observing
 from router.patterns.plan import DeploymentPlan, Snapshot
 
 
@@ -112,6 +113,9 @@ class Loop:
     def call_soon(self, callback: Callable[..., object], *arguments: Any) -> asyncio.Handle:
         return self._loop.call_soon(callback, *arguments)
 
+    def call_soon_threadsafe(self, callback: Callable[..., object], *arguments: Any) -> asyncio.Handle:
+        return self._loop.call_soon_threadsafe(callback, *arguments)
+
     def call_later(
         self, delay: float, callback: Callable[..., object], *arguments: Any
     ) -> asyncio.TimerHandle:
@@ -133,9 +137,9 @@ class DataPlane:
         self.generation = 0
         self.publish(*deployments)
 
-    def publish(self, *deployments: DeploymentPlan) -> None:
+    def publish(self, *deployments: DeploymentPlan, observing: Observing | None = None) -> None:
         self.generation += 1
-        self.engine.put_in_force(Snapshot(self.generation, deployments))
+        self.engine.put_in_force(Snapshot(self.generation, deployments, observing=observing or Observing()))
 
     def client(self) -> tuple[Downstream, Wire]:
         """A new client connection."""
@@ -168,6 +172,9 @@ def leftovers(engine: Engine) -> list[str]:
         if endpoint._busy or endpoint._connecting or endpoint._waiters:
             found.append(f"{key}: {endpoint._busy} leased, {len(endpoint._waiters)} waiting")
         found += [f"{key}: an idle connection is leased" for each in endpoint._idle if each.carrier]
+    found += [
+        f"{key}: {lane.in_use} places in use" for key, lane in engine.runtime._lanes.items() if lane.in_use
+    ]
     watched = [item for members in engine.wheel._slots.values() for item in members]
     found += [f"the wheel watches {item}" for item in watched if isinstance(item, (Exchange, Copy))]
     for item in watched:

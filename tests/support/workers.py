@@ -1,6 +1,7 @@
 """One real worker process without a controller: published to by the test, its frames collected."""
 
 import asyncio
+import resource
 import socket
 import sys
 import tempfile
@@ -26,6 +27,8 @@ from router.channel import (
     Tally,
 )
 from router.pairs.halves import opened
+from router.patterns.limits import ClientLimits
+from router.patterns.observing import Observing
 from router.patterns.plan import DeploymentPlan, Match, Plan, Snapshot, VersionSpec, encode_snapshot
 
 
@@ -54,13 +57,19 @@ def deployment(
 
 @dataclass
 class WorkerUnderTest:
-    """`async with WorkerUnderTest() as worker: await worker.publish(deployment(...))`."""
+    """`async with WorkerUnderTest() as worker: await worker.publish(deployment(...))`.
+
+    `clients` are the limits it is published; `descriptors` (0: as many as we) it may have, and no more.
+    """
 
     host: str = "127.0.0.1"
     cert: str = ""
     key: str = ""
+    clients: ClientLimits = field(default_factory=ClientLimits)
+    descriptors: int = 0
     port: int = 0
     generation: int = 0
+    observing: Observing = field(default_factory=Observing)
     captures: list[Capture] = field(default_factory=list)
     applied: list[int] = field(default_factory=list)
     series: dict[tuple[str, str, str], SeriesTally] = field(default_factory=dict)
@@ -80,6 +89,8 @@ class WorkerUnderTest:
         ours, theirs = socket.socketpair()
         self.process = await self.spawn(theirs, self.listening)
         theirs.close()
+        if self.descriptors:  # before it has Start, with which it raises its limit
+            resource.prlimit(self.process.pid, resource.RLIMIT_NOFILE, (self.descriptors, self.descriptors))
         _, self.link = await loop.create_connection(lambda: Link(self._on_frame, lambda _: None), sock=ours)
         self.rescue = str(Path(self._dir.name) / "w.sock")
         listener = Listener(self.listening.fileno(), f"{self.host}:{self.port}", self.cert, self.key)
@@ -110,7 +121,7 @@ class WorkerUnderTest:
     async def publish(self, *deployments: DeploymentPlan) -> None:
         """Puts these deployments in force and waits until they are."""
         self.generation += 1
-        snapshot = encode_snapshot(Snapshot(self.generation, deployments))
+        snapshot = encode_snapshot(Snapshot(self.generation, deployments, self.clients, self.observing))
         self.link.send(Publish(self.generation, snapshot))
         await until(lambda: self.generation in self.applied, what="the snapshot in force")
 

@@ -15,10 +15,12 @@ from prometheus_client.core import CounterMetricFamily
 import router
 from router.cli import COMMANDS
 from router.cli.pairs import pairs
+from router.config.limits import ClientLimitsSpec, DeploymentLimitsSpec, RetriesSpec
+from router.config.schema import TimeoutsSpec
 from router.dataplane.faults import Fault
 from router.patterns.assignment import bucket, salt_of
 from router.rollout.phase import Phase, diagram
-from router.spec import parse_duration, parse_size, share_parts
+from router.spec import SHARE_PARTS, parse_duration, parse_share, parse_size, share_parts
 from router.telemetry.exposition import ControlFacts, Exposition, FleetFacts
 from router.telemetry.ledger import Ledger
 
@@ -181,7 +183,18 @@ def test_the_errors_listed_are_the_faults() -> None:
 # Limits
 
 
-LIMITS = [(row[1], row[2].strip("`")) for row in rows(section(BEHAVIOUR, "Limits")) if "`" in row[2]]
+CONSTANT = re.compile(r"`(router\.[\w.]+)`")
+LIMITS = [
+    (row[1], found[1])
+    for row in rows(section(BEHAVIOUR, "Limits"))
+    if len(row) > 2 and (found := CONSTANT.fullmatch(row[2])) is not None
+]
+KEYS = [
+    (path.strip(" `"), default.partition(" ±")[0].strip())
+    for row in rows(section(BEHAVIOUR, "Limits"))
+    if row[0].startswith("`")
+    for path, default in zip(row[0].split(" of ")[0].split(","), row[1].split(","), strict=True)
+]
 
 
 def value(text: str) -> float:
@@ -198,6 +211,27 @@ def value(text: str) -> float:
 def test_the_limits_listed_are_those_of_the_code(limit: str, constant: str) -> None:
     module, _, name = constant.rpartition(".")
     assert value(limit) == getattr(importlib.import_module(module), name)
+
+
+def default_of(key: str) -> Any:
+    """What the YAML means where a key is not given: of a client, else of a deployment."""
+    section_name, name = key.split(".")
+    owner = {"limits": ClientLimitsSpec(), "timeouts": TimeoutsSpec(), "retries": RetriesSpec()}[section_name]
+    return getattr(owner if name in type(owner).model_fields else DeploymentLimitsSpec(), name)
+
+
+@pytest.mark.parametrize(("key", "written"), [(key, text) for key, text in KEYS if "." in key])
+def test_the_defaults_of_limits_listed_are_those_of_the_code(key: str, written: str) -> None:
+    if written in ("none", "see below"):
+        assert default_of(key) is None
+    elif "%" in written:
+        assert default_of(key) == share_parts(parse_share(written)) / SHARE_PARTS
+    else:
+        assert value(written) == default_of(key)
+
+
+def test_every_limit_of_clients_is_listed() -> None:
+    assert {f"limits.{name}" for name in ClientLimitsSpec.model_fields} <= {key for key, _ in KEYS}
 
 
 def test_limits_are_found_and_understood() -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from router.errors import ConfigError, Problem, Refused, RouterError
+from router.errors import ConfigError, Problem, Refused, RouterError, whence
 
 RULE = "a share lies between 0% and 100%"
 
@@ -19,6 +19,13 @@ RULE = "a share lies between 0% and 100%"
 )  # fmt: skip
 def test_a_problem_says_where_what_and_how_to_mend_it(problem: Problem, text: str) -> None:
     assert str(problem) == text
+
+
+def test_of_an_unforeseen_error_only_kind_and_place_are_told() -> None:
+    with pytest.raises(UnicodeEncodeError) as raised:
+        "secret é".encode("ascii")
+    assert whence(raised.value).startswith("UnicodeEncodeError in test_errors.py:")
+    assert whence(KeyError("secret")) == "KeyError"
 
 
 def test_a_config_error_holds_every_problem_one_a_line() -> None:

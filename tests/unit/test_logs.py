@@ -79,6 +79,18 @@ def test_libraries_are_heard_when_something_is_wrong(level: str, lines: int) -> 
     assert len(stream.getvalue().splitlines()) == lines
 
 
+def test_the_level_may_change_while_it_runs() -> None:
+    stream = io.StringIO()
+    logs.configure("x", stream, {})
+    assert logs.level() == "INFO"
+    logs.set_level("DEBUG")
+    logging.getLogger("httpx").debug("heard now")
+    logs.set_level("ERROR")
+    logging.getLogger("httpx").warning("not any more")
+    assert logs.level() == "ERROR"
+    assert [json.loads(line)["message"] for line in stream.getvalue().splitlines()] == ["heard now"]
+
+
 def test_an_unknown_level_is_said_and_info_taken() -> None:
     stream = io.StringIO()
     logs.configure("x", stream, {"ROUTER_LOG_LEVEL": "LOUD"})

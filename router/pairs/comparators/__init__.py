@@ -6,10 +6,14 @@ from pydantic import Discriminator
 
 from router.pairs.comparators.bytes import BytesComparator
 from router.pairs.comparators.json import JsonComparator
+from router.pairs.comparators.label import LabelComparator
+from router.pairs.comparators.score import ScoreComparator
+from router.pairs.comparators.text import TextComparator
 from router.spec import OneKey
 
-Comparator = Annotated[JsonComparator | BytesComparator, Discriminator("tag"), OneKey()]
+Comparator = Annotated[
+    JsonComparator | LabelComparator | ScoreComparator | TextComparator | BytesComparator,
+    Discriminator("tag"),
+    OneKey(),
+]
 """One comparator, written `{kind: {settings}}`."""
-
-PLANNED = ("label", "text", "score")
-"""Kinds that come later; asking for one is refused with "not supported yet"."""

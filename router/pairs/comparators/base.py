@@ -12,6 +12,9 @@ from router.spec import Spec
 Verdict = Literal["match", "mismatch", "incomparable"]
 VERDICTS: tuple[Verdict, ...] = ("match", "mismatch", "incomparable")
 
+BELOW_ONE = 1.0 - 2.0**-53
+"""The highest score of a mismatch: however little differs, it is not nothing."""
+
 
 @dataclass(frozen=True, slots=True)
 class Answer:
@@ -41,15 +44,20 @@ class Difference(msgspec.Struct, frozen=True):
 
 
 class Comparison(msgspec.Struct, frozen=True):
-    """The verdict on a pair. `score` is 1 for a match, below 1 for a mismatch, None for an incomparable pair.
+    """The verdict on a pair.
 
-    `differences` holds the first few, `more` how many were found beside them.
+    `score` lies in [0, 1] and is 1 where nothing differs, also below 1 for a match that a tolerance let pass,
+    always for a mismatch, None for an incomparable pair. `differences` holds the first few, `more` how many
+    were found beside them. `labels` are the primary's and the shadow's label, `values` their numbers, from the
+    comparators that look at one label or one number, unless they are redacted.
     """
 
     verdict: Verdict
     score: float | None
     differences: tuple[Difference, ...] = ()
     more: int = 0
+    labels: tuple[str, str] | None = None
+    values: tuple[float, float] | None = None
 
 
 MATCH = Comparison("match", 1.0)
@@ -75,8 +83,6 @@ class ComparatorSpec(Spec):
             return incomparable(left, right)
         if primary.status != shadow.status:
             return mismatch("status", primary.status, shadow.status)
-        if primary.content.data == shadow.content.data:
-            return MATCH
         try:
             return self.compare_contents(primary.content, shadow.content)
         except RecursionError:
@@ -84,4 +90,17 @@ class ComparatorSpec(Spec):
 
     @abstractmethod
     def compare_contents(self, primary: Content, shadow: Content) -> Comparison:
+        """The verdict on two whole bodies."""
+
+
+class WholeBodySpec(ComparatorSpec):
+    """Base of the comparators for which the same bytes are a match, whatever they say."""
+
+    def compare_contents(self, primary: Content, shadow: Content) -> Comparison:
+        if primary.data == shadow.data:
+            return MATCH
+        return self.compare_different(primary, shadow)
+
+    @abstractmethod
+    def compare_different(self, primary: Content, shadow: Content) -> Comparison:
         """The verdict on two whole bodies that are not the same bytes."""

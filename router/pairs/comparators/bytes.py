@@ -2,14 +2,14 @@
 
 from typing import Literal
 
-from router.pairs.comparators.base import ComparatorSpec, Comparison, mismatch
+from router.pairs.comparators.base import Comparison, WholeBodySpec, mismatch
 from router.pairs.content import Content
 
 
-class BytesComparator(ComparatorSpec):
+class BytesComparator(WholeBodySpec):
     """`{bytes: {}}`: bodies match when they hold the same bytes, a content coding removed."""
 
     tag: Literal["bytes"] = "bytes"
 
-    def compare_contents(self, primary: Content, shadow: Content) -> Comparison:
+    def compare_different(self, primary: Content, shadow: Content) -> Comparison:
         return mismatch("body", f"{len(primary.data)} bytes", f"{len(shadow.data)} bytes")

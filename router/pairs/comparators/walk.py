@@ -5,8 +5,9 @@ from math import isfinite, isinf, isnan
 from typing import Any
 
 from router.pairs.comparators.base import MATCH, Comparison, Difference
-from router.pairs.content import ABSENT, REDACTED, Hidden, dump
+from router.pairs.comparators.unordered import Budget, pair_up
 from router.pairs.pointer import join
+from router.pairs.values import ABSENT, REDACTED, Hidden, dump
 
 MISSING = "[missing]"
 """Stands in a difference for the side that does not have the value."""
@@ -20,21 +21,29 @@ _NUMBERS = frozenset((int, float))
 
 
 class Rules:
-    """Ignored pointers as a tree that is walked along with the values, so that each costs one look-up."""
+    """What pointers say of places, as a tree that is walked along with the values: one look-up for each.
 
-    __slots__ = ("every", "ignored", "named")
+    What stands at a place is `ignored`, or is a list that is `unordered`.
+    """
+
+    __slots__ = ("every", "ignored", "named", "unordered")
 
     def __init__(self) -> None:
         self.named: dict[str, Rules] = {}
         self.every: Rules | None = None
         self.ignored = False
+        self.unordered = False
 
     @classmethod
-    def compile(cls, pointers: Iterable[tuple[str, ...]]) -> "Rules | None":
+    def compile(
+        cls, ignored: Iterable[tuple[str, ...]], unordered: Iterable[tuple[str, ...]] = ()
+    ) -> "Rules | None":
         """The tree of these pointers; None where there are none."""
         root = cls()
-        for segments in pointers:
-            root._add(segments)
+        for segments in ignored:
+            root._at(segments).ignored = True
+        for segments in unordered:
+            root._at(segments).unordered = True
         root._spread()
         return root if root.named or root.every else None
 
@@ -42,14 +51,16 @@ class Rules:
         """The rules for what stands under this key."""
         return self.named.get(key, self.every)
 
-    def _add(self, segments: tuple[str, ...]) -> None:
-        if not segments:
-            self.ignored = True
-        elif segments[0] == "*":
-            self.every = self.every or Rules()
-            self.every._add(segments[1:])
-        else:
-            self.named.setdefault(segments[0], Rules())._add(segments[1:])
+    def _at(self, segments: tuple[str, ...]) -> "Rules":
+        """The node at these segments, made where there is none."""
+        node = self
+        for segment in segments:
+            if segment == "*":
+                node.every = node.every or Rules()
+                node = node.every
+            else:
+                node = node.named.setdefault(segment, Rules())
+        return node
 
     def _spread(self) -> None:
         """Copies what `*` says into the named branches, so that a look-up needs to follow only one."""
@@ -62,6 +73,7 @@ class Rules:
 
     def _absorb(self, other: "Rules") -> None:
         self.ignored = self.ignored or other.ignored
+        self.unordered = self.unordered or other.unordered
         for key, child in other.named.items():
             self.named.setdefault(key, Rules())._absorb(child)
         if other.every is not None:
@@ -70,13 +82,17 @@ class Rules:
 
 
 class Walk:
-    """One comparison under way. Counts every leaf it compares and keeps the first differences."""
+    """One comparison under way. Counts every leaf it compares and keeps the first differences.
 
-    __slots__ = ("_absolute", "_compared", "_differences", "_differing", "_path", "_relative")
+    Raises TooMuch where unordered lists would take too long.
+    """
 
-    def __init__(self, relative: float, absolute: float) -> None:
+    __slots__ = ("_absolute", "_budget", "_compared", "_differences", "_differing", "_path", "_relative")
+
+    def __init__(self, relative: float, absolute: float, budget: Budget | None = None) -> None:
         self._relative = relative
         self._absolute = absolute
+        self._budget = budget or Budget()
         self._path: list[str | int] = []
         self._differences: list[Difference] = []
         self._compared = 0
@@ -108,7 +124,10 @@ class Walk:
         if kind is dict and other is dict:
             self._objects(left, right, rules)
         elif kind is list and other is list:
-            self._lists(left, right, rules)
+            if rules is not None and rules.unordered:
+                self._unordered(left, right, rules)
+            else:
+                self._lists(left, right, rules)
         elif kind is Hidden or other is Hidden:
             self._hidden(left, right, rules)
         else:
@@ -151,21 +170,55 @@ class Walk:
         for index in range(len(left), len(right)):
             self._member(index, ABSENT, right[index], rules)
 
+    def _unordered(self, left: list[Any], right: list[Any], rules: Rules) -> None:
+        """Each member of such a list counts as one value; its place says nothing, so only `*` speaks of it."""
+        below = rules.every
+        if below is not None and below.ignored:
+            return
+        if len(left) == len(right) and all(map(self._same, left, right, [below] * len(left))):
+            self._compared += len(left)
+            return
+        pairs = pair_up(left, right, lambda one, two: self._same(one, two, below), self._budget.cap)
+        ours, theirs = {i for i, _ in pairs}, {j for _, j in pairs}
+        self._compared += len(pairs)
+        for index in range(len(left)):
+            if index not in ours:
+                self._lone(index, left[index], ABSENT)
+        for index in range(len(right)):
+            if index not in theirs:
+                self._lone(index, ABSENT, right[index])
+
+    def _same(self, left: Any, right: Any, rules: Rules | None) -> bool:
+        """Whether nothing differs; stops at the first difference."""
+        if type(left) in _SCALARS and type(right) in _SCALARS:
+            return self._alike(left, right)
+        self._budget.spend()
+        try:
+            _Glance(self._relative, self._absolute, self._budget.within()).values(left, right, rules)
+        except _Differs:
+            return False
+        return True
+
+    def _lone(self, key: str | int, left: Any, right: Any) -> None:
+        self._path.append(key)
+        self._compared += 1
+        self._differ(left, right)
+        self._path.pop()
+
     def _member(self, key: str | int, left: Any, right: Any, rules: Rules | None) -> None:
         below = None if rules is None else rules.below(str(key))
         if below is not None and below.ignored:
             return
-        self._path.append(key)
         if left is ABSENT or right is ABSENT:
-            self._compared += 1
-            self._differ(left, right)
-        else:
-            self.values(left, right, below)
+            self._lone(key, left, right)
+            return
+        self._path.append(key)
+        self.values(left, right, below)
         self._path.pop()
 
     def _hidden(self, left: Any, right: Any, rules: Rules | None) -> None:
         """A secret is compared by itself, and only whether it differs gets out."""
-        inner = Walk(self._relative, self._absolute)
+        inner = Walk(self._relative, self._absolute, self._budget)
         inner.values(_unveiled(left), _unveiled(right), rules)
         self._compared += 1
         if inner._differing:
@@ -190,6 +243,19 @@ class Walk:
         self._differing += 1
         if len(self._differences) < KEPT:
             self._differences.append(Difference(join(tuple(self._path)), _shown(left), _shown(right)))
+
+
+class _Differs(Exception):
+    """A difference was found, which is all that is asked."""
+
+
+class _Glance(Walk):
+    """A walk that ends at the first difference."""
+
+    __slots__ = ()
+
+    def _differ(self, left: Any, right: Any) -> None:
+        raise _Differs
 
 
 def _unveiled(value: Any) -> Any:

@@ -72,6 +72,11 @@ class JsonlSink:
             self._end(deployment)
         self._path = path
 
+    def end(self, deployment: str) -> None:
+        """Ends the segment of one deployment; `settle` closes it."""
+        if deployment in self._open:
+            self._end(deployment)
+
     def rotate(self, now: float) -> None:
         """Ends the segments that are open for longer than `rotate_every`."""
         for deployment, segment in list(self._open.items()):

@@ -5,54 +5,14 @@ Floor 2, pure: `control.inquiries` sends the call and hands back what came. A ga
 which is never a fail and never a pass.
 """
 
-import re
 from abc import abstractmethod
-from typing import Annotated, Any
-from urllib.parse import urlsplit
+from typing import Any
 
 import msgspec
-from pydantic import AfterValidator, Field
+from pydantic import Field
 
 from router.rollout.verdict import Ruling, Verdict
 from router.spec import Duration, Spec
-
-_URL = re.compile(r"https?://[!-~]+")
-_HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-_VALUE = re.compile(r"[\t -~]*")
-
-
-def _check_url(url: str) -> str:
-    rule = (
-        "a URL that is called names scheme and host and has no spaces, such as https://checks:443/loan?key=a"
-    )
-    if not _URL.fullmatch(url):
-        raise ValueError(rule)
-    try:
-        parts = urlsplit(url)
-        _ = parts.port
-    except ValueError:
-        raise ValueError("the port of a URL lies between 0 and 65535") from None
-    if not parts.hostname or parts.fragment:
-        raise ValueError(f"{rule}, and no fragment")
-    if parts.username or parts.password:
-        raise ValueError("a URL here has no user or password: send them as a header")
-    return url
-
-
-def _check_headers(headers: dict[str, str]) -> dict[str, str]:
-    for name, value in headers.items():
-        if not _HEADER.fullmatch(name):
-            raise ValueError(f"{name!r} is no header name")
-        if not _VALUE.fullmatch(value):
-            raise ValueError(f"the value of {name} has characters that no header may have")
-    return headers
-
-
-CallUrl = Annotated[str, AfterValidator(_check_url)]
-"""Where a call of ours goes: http or https. Path and query may hold secrets, and are shown to nobody."""
-
-CallHeaders = Annotated[dict[str, str], AfterValidator(_check_headers)]
-"""What a call of ours brings. Values may hold secrets, and are shown to nobody."""
 
 
 class Question(msgspec.Struct, frozen=True):

@@ -18,6 +18,7 @@ class Stub:
     answers: dict[str, Any] = field(default_factory=dict)
     asked: list[tuple[str, str, Any]] = field(default_factory=list)
     tokens: list[str] = field(default_factory=list)
+    conditions: list[str] = field(default_factory=list)
 
     def answer(self, call: str, body: Any, status: int = 200) -> None:
         self.answers[call] = [(status, body)]
@@ -29,6 +30,7 @@ class Stub:
         body = await request.json() if request.can_read_body else None
         self.asked.append((request.method, request.path_qs, body))
         self.tokens.append(request.headers.get("authorization", ""))
+        self.conditions.append(request.headers.get("if-match", ""))
         turns = self.answers.get(f"{request.method} {request.path}")
         if not turns:
             return web.json_response({"title": "Not Found"}, status=404)

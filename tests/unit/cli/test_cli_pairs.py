@@ -74,6 +74,11 @@ def test_an_id_a_client_made_up_steers_no_terminal() -> None:
     assert "\x1b" not in in_short(pair(1, id="\x1b]0;gotcha\x07"), 80).plain
 
 
+def test_a_name_in_an_answer_steers_no_terminal() -> None:
+    named = [{"at": "/who\x1b]0;gotcha\x07", "primary": 1, "shadow": 0}]
+    assert "\x1b" not in in_short(pair(1, differences=named), 80).plain
+
+
 def test_a_half_that_is_missing_says_so(stub: Any) -> None:
     lost = pair(1, shadow=half("v2", 0, "timeout"), verdict="incomparable", differences=[], request=None)
     stub.answer(f"GET {LOG}", {"pairs": [lost]})
@@ -88,26 +93,6 @@ def test_show_finds_a_request_by_its_id(stub: Any) -> None:
     code, out, err = run(stub, "show", "loan", "gone")
     assert (code, out) == (1, "")
     assert err == "router: no such pair of a request 'gone' is in the log of loan\n"
-
-
-def test_stats_show_agreement_with_its_interval_and_where_pairs_differ(stub: Any) -> None:
-    comparison = {
-        "primary": "v1",
-        "shadow": "v2",
-        "agreement": {"ratio": 0.93, "low": 0.91, "high": 0.945},
-        "verdicts": {"match": 930, "mismatch": 70, "incomparable": 3},
-        "fields": [["/label", 70]],
-    }
-    stub.answer("GET /api/v1/deployments/loan/comparison", {"comparisons": [comparison]})
-    code, out, _ = run(stub, "stats", "loan")
-    assert code == 0
-    assert ["v1", "v2", "93%", "91%", "to", "94.5%", "930", "70", "3"] in map(str.split, out.splitlines())
-    assert "v1 and v2 differ at  /label  in 70 pairs" in out
-
-
-def test_stats_before_there_are_any(stub: Any) -> None:
-    stub.answer("GET /api/v1/deployments/loan/comparison", {"comparisons": []})
-    assert run(stub, "stats", "loan") == (0, "no pairs yet\n", "")
 
 
 def test_tail_shows_each_pair_once_and_ends_cleanly(stub: Any) -> None:

@@ -36,6 +36,24 @@ def test_a_long_reason_is_cut_nowhere_and_can_break_no_line(stub: Any) -> None:
     assert line.count("so long") == 100
 
 
+def test_the_evidence_stands_below_each_event(stub: Any) -> None:
+    counts = {
+        "requests": 250, "errors": 1, "p95": 0.0061,
+        "shadow_requests": 40, "shadow_errors": 0, "shadow_p95": None,
+    }  # fmt: skip
+    ruling = {"gate": "error_rate", "verdict": "fail", "hold": True, "why": "error ratio 9 [5, 20]"}
+    seen = {"evidence": {"v1": counts, "v2": counts | {"requests": 0}}, "gates": [ruling]}
+    stub.answer(f"GET {CALL}", {"events": [EVENT | seen, EVENT | {"evidence": {}, "gates": []}]})
+    assert run(stub, "--evidence")[1].splitlines() == [
+        f"{WHEN}  rollback  -> rolled_back, 0%  by anna: 3 a.m.",
+        "    v1  250 requests, 1 error, p95 6.1 ms",
+        "    v1  copies 40 requests, 0 errors, p95 - ms",
+        "    v2  copies 40 requests, 0 errors, p95 - ms",
+        "    error_rate  fail  error ratio 9 [5, 20]",
+        f"{WHEN}  rollback  -> rolled_back, 0%  by anna: 3 a.m.",
+    ]
+
+
 def test_before_anything_happened(stub: Any) -> None:
     stub.answer(f"GET {CALL}", {"events": []})
     assert run(stub) == (0, "no events yet\n")

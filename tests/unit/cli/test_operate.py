@@ -13,6 +13,7 @@ ANSWER = {
     "applied_ms": 3.24,
     "workers": {"live": 2, "confirmed": 2},
     "persisted": True,
+    "warnings": [],
 }
 
 
@@ -39,6 +40,7 @@ def test_a_rollback_says_what_took_effect(stub: Any) -> None:
             {"workers": {"live": 3, "confirmed": 2}},
             "warning: 1 worker did not confirm in time and was replaced",
         ),
+        ({"warnings": ["no endpoint of v1\x1b is healthy"]}, "warning: no endpoint of v1 is healthy"),
     ],
 )
 def test_what_to_worry_about_is_said(stub: Any, change: dict[str, Any], said: str) -> None:
@@ -53,6 +55,11 @@ def test_what_to_worry_about_is_said(stub: Any, change: dict[str, Any], said: st
     [
         (["rollback", "loan"], "rollback", {}),
         (["promote", "loan"], "promote", {}),
+        (
+            ["promote", "loan", "--full", "--reason", "why not"],
+            "promote",
+            {"full": True, "reason": "why not"},
+        ),
         (["pause", "loan"], "pause", {}),
         (["resume", "loan"], "resume", {}),
         (["restart", "loan"], "restart", {}),
@@ -66,6 +73,13 @@ def test_each_command_makes_its_call(stub: Any, arguments: list[str], call: str,
     stub.answer(f"POST /api/v1/deployments/loan/{call}", ANSWER)
     assert run(stub, *arguments)[0] == 0
     assert stub.asked == [("POST", f"/api/v1/deployments/loan/{call}", body)]
+
+
+def test_a_command_may_name_the_generation_it_is_about(stub: Any) -> None:
+    stub.answer("POST /api/v1/deployments/loan/pause", ANSWER)
+    assert run(stub, "pause", "loan", "--seen", "7")[0] == 0
+    assert run(stub, "pause", "loan")[0] == 0
+    assert stub.conditions == ['"7"', ""]
 
 
 def test_json_is_the_answer_itself(stub: Any) -> None:

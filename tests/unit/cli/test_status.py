@@ -30,7 +30,7 @@ LOAN: dict[str, Any] = {
     "name": "loan", "pattern": "canary", "phase": "progressing", "step": 1, "steps": 4, "share": 0.05,
     "mirror": 0.5, "trusted": "v1", "candidates": ["v2"], "live": "v1", "shares": {"v1": 0.95, "v2": 0.05},
     "evidence": {"v1": COUNTS, "v2": COPIES}, "events": [EVENT] * 7, "waits_for": "the hold: 3m left",
-    "spec": {"rollout": {"stable": "v1", "candidate": "v2"}},
+    "spec": {"rollout": {"stable": "v1", "candidate": "v2"}}, "gates": [],
 }  # fmt: skip
 BLUE_GREEN = LOAN | {
     "pattern": "blue_green", "phase": "steady", "steps": 0, "step": 0, "share": 0.0, "mirror": 0.0,
@@ -100,6 +100,27 @@ def test_it_fits_a_terminal_and_nothing_is_cut(width: int) -> None:
     assert any(line.endswith("router rollback loan --admin http://127.0.0.1:8081") for line in lines)
 
 
+RULINGS = [
+    {
+        "gate": "error_rate", "verdict": "inconclusive", "hold": True, "wait": 240.0, "numbers": {},
+        "why": "error ratio 1.1 [0.6, 2.3] (3 of 250 requests failed, of stable 48 of 4750), must be shown below 2; "
+        "about 4m at this traffic",
+    },
+    {"gate": "webhook", "verdict": "error", "hold": False, "wait": None, "numbers": {}, "why": "answered 500\x1b[2J"},
+]  # fmt: skip
+
+
+def test_the_gates_stand_below_with_their_verdicts_and_why() -> None:
+    lines = lines_of(LOAN | {"gates": RULINGS})
+    assert max(map(len, lines)) <= 80
+    at = next(index for index, line in enumerate(lines) if line.startswith("  error_rate"))
+    assert lines[at].startswith("  error_rate  inconclusive (holds)  error ratio 1.1 [0.6, 2.3]")
+    assert lines[at + 1].startswith(" " * 36)
+    text = " ".join(" ".join(lines[at:]).split())
+    assert "must be shown below 2; about 4m at this traffic" in text
+    assert "webhook error answered 500 [2J" in text
+
+
 def test_a_pipe_gets_long_names_whole(stub: Any) -> None:
     long = "v2-" + "x" * 200
     prepare(stub, LOAN | {"shares": {long: 1.0}, "evidence": {}, "candidates": [long]})
@@ -129,6 +150,10 @@ def test_blue_green_offers_the_other_colour() -> None:
     assert any(line.endswith("router switch loan green") for line in lines_of(BLUE_GREEN))
     switched = BLUE_GREEN | {"phase": "promoted", "live": "v2"}
     assert any(line.endswith("router switch loan blue") for line in lines_of(switched))
+
+
+def test_before_a_switch_there_is_no_step() -> None:
+    assert headline(BLUE_GREEN | {"steps": 2}).plain == "loan  blue_green  steady  v2 at 0%"
 
 
 def test_a_deployment_without_a_rollout_offers_nothing() -> None:

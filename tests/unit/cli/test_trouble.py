@@ -2,6 +2,7 @@ from typing import Any
 
 import pytest
 
+from router.channel import RecorderTally, SinkTally
 from router.cli.trouble import Condition, condition, problems
 from router.rollout.phase import Phase
 from router.telemetry.exposition import ControlFacts, Exposition, FleetFacts
@@ -21,8 +22,8 @@ class Facts:
         return self._facts
 
 
-def page(control: ControlFacts, fleet: FleetFacts) -> str:
-    exposition = Exposition(Ledger(), Facts(control), Facts(fleet), tuple(Phase))
+def page(control: ControlFacts, fleet: FleetFacts, ledger: Ledger | None = None) -> str:
+    exposition = Exposition(ledger or Ledger(), Facts(control), Facts(fleet), tuple(Phase))
     return exposition.render()[0].decode()
 
 
@@ -33,6 +34,14 @@ def test_the_condition_is_read_from_the_routers_own_metrics() -> None:
     assert condition(page(control, fleet)) == Condition(
         {"serving": 1, "starting": 1}, (("loan", "v2", bad),), persisted=False
     )
+
+
+def test_sinks_that_fail_are_read_with_what_waits_for_them() -> None:
+    ledger = Ledger()
+    sinks = (SinkTally("good", 1, {}, 3), SinkTally("bad", 1, {}, 4, "away"))
+    ledger.recorder_tally("r", RecorderTally((), (), sinks=sinks))
+    text = page(ControlFacts(), FleetFacts(), ledger)
+    assert condition(text).failing_sinks == {"bad": 4}
 
 
 def test_nothing_is_wrong() -> None:
@@ -56,6 +65,11 @@ def test_nothing_is_wrong() -> None:
             "loan v2: endpoint http://x",
         ),
         (CONFIG, Condition({"serving": 2}, (), False), "not on disk"),
+        (
+            CONFIG,
+            Condition({"serving": 2}, (), True, {"webhook": 1}),
+            "sink webhook cannot be reached, 1 pair waiting",
+        ),
         (
             CONFIG | {"status": {"error": "a.yaml:3: no\na.yaml:4: \x1bno"}},
             FINE,

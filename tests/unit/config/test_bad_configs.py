@@ -54,8 +54,35 @@ ROLLOUT = f"{LOAN}.rollout"
 SHADOW = "      pattern: shadow\n      primary: v1\n      shadows: [v2]\n"
 CANARY = GOOD[GOOD.index("      pattern: canary") :]
 
+
+def gate(written: str, path: str, words: list[str]) -> tuple[str, str, int, str, list[str]]:
+    """A row with one gate of the rollout."""
+    return "      steps:", f"      gates: [{{{written}}}]\n      steps:", 25, f"{ROLLOUT}.gates{path}", words
+
+
 # (old piece, new piece, line, path, words of the error)
 CHANGES: dict[str, tuple[str, str, int, str, list[str]]] = {
+    "a kind of sink that is none": (
+        "keep: 7d",
+        "keep: 7d, sinks: [{webhok: {url: 'http://c'}}]",
+        8,
+        "pairs.sinks[0].webhok",
+        ["one of webhook, redis"],
+    ),
+    "a password in the URL of a sink": (
+        "keep: 7d",
+        "keep: 7d, sinks: [{redis: {url: 'redis://:hush@c'}}]",
+        8,
+        "pairs.sinks[0].redis.url",
+        ["`redis://***@c`", "username and password"],
+    ),
+    "two sinks of one name": (
+        "keep: 7d",
+        "keep: 7d, sinks: [{webhook: {url: 'http://c'}}, {webhook: {url: 'http://d'}}]",
+        8,
+        "pairs.sinks",
+        ["two sinks are called webhook"],
+    ),
     "misspelt key at the top": ("workers:", "wrokers:", 2, "wrokers", ["unknown key", "`workers`"]),
     "misspelt key, deep": (
         "connections",
@@ -101,7 +128,27 @@ CHANGES: dict[str, tuple[str, str, int, str, list[str]]] = {
     "shadow twice": (CANARY, SHADOW.replace("[v2]", "[v2, v2]"), 23, f"{ROLLOUT}.shadows[1]", ["already"]),
     "primary as shadow": (CANARY, SHADOW.replace("[v2]", "[v1]"), 23, f"{ROLLOUT}.shadows[0]", ["`primary`"]),
     "no shadows": (CANARY, SHADOW.replace("[v2]", "[]"), 23, f"{ROLLOUT}.shadows", ["must not be empty"]),
-    "noise": (CANARY, SHADOW + "      noise: true\n", 24, f"{ROLLOUT}.noise", ["not supported yet"]),
+    "noise": (
+        CANARY,
+        SHADOW + "      noise: often\n",
+        24,
+        f"{ROLLOUT}.noise",
+        ["noise is true, false or a share", "5% or 0.05"],
+    ),
+    "a short key": (
+        "{compare: {json: {ignore: [/id]}}}",
+        "{hash: {key: hush-hush}}",
+        19,
+        f"{LOAN}.pairs.hash.key",
+        ["at least 16 characters", "openssl rand -hex 32", "a value that is not shown"],
+    ),
+    "a slice that is dropped": (
+        "{compare: {json: {ignore: [/id]}}}",
+        "{slices: {who: {header: Cookie}}}",
+        19,
+        f"{LOAN}.pairs",
+        ["slices.who reads Cookie, which redact drops", "hash it"],
+    ),
     "unknown colour": (
         CANARY,
         "      pattern: blue_green\n      blue: v1\n      green: v2\n      live: gren\n",
@@ -165,28 +212,108 @@ CHANGES: dict[str, tuple[str, str, int, str, list[str]]] = {
     ),
     "sticky by two things": ("x-user-id", "a, cookie: b", 24, f"{ROLLOUT}.sticky", ["exactly one of"]),
     "misspelt sticky key": ("header: x-", "heder: x-", 24, f"{ROLLOUT}.sticky.heder", ["mean `header`"]),
-    "gates": ("      steps:", "      gates: []\n      steps:", 25, f"{ROLLOUT}.gates", ["not supported yet"]),
-    "gates of a step": ("hold: 10m", "gates: []", 26, f"{ROLLOUT}.steps[0].gates", ["not supported yet"]),
-    "comparator of later": (
-        "json: {ignore: [/id]}",
-        "label: {at: /x}",
-        19,
-        f"{LOAN}.pairs.compare.label",
-        ["not supp"],
+    "unknown gate": gate(
+        "error_rte: {}", "[0].error_rte", ["one of error_rate, latency", "mean `error_rate`"]
     ),
-    "comparator of later, with its own kind": (
+    "misspelt key of a gate": gate(
+        "error_rate: {max_rato: 2}", "[0].error_rate.max_rato", ["mean `max_ratio`"]
+    ),
+    "bound of nothing": gate("error_rate: {max: 0%}", "[0].error_rate.max", ["more than 0", "`0%`"]),
+    "bounds that cross": gate("error_rate: {max_ratio: 3}", "[0].error_rate", ["write pass_ratio: 6"]),
+    "latency without a bound": gate("latency: {}", "[0].latency", ["give max_ratio, max or both"]),
+    "quantile of all": gate("latency: {max: 1s, quantile: 100%}", "[0].latency.quantile", ["50% and 99.9%"]),
+    "gate on pairs without pairs": (
+        "      steps:",
+        "      gates: [{agreement: {min: 98%}}]\n      steps:",
+        20,
+        ROLLOUT,
+        ["agreement judges pairs", "mirror: 10%"],
+    ),
+    "slice that is not there": gate(
+        "segments: {by: region, gate: {error_rate: {}}}",
+        "[0].segments.by",
+        ["no such slice", "`region`", "add pairs: {slices: {region: {header: x-region}}}"],
+    ),
+    "gate that calls nobody": gate(
+        "webhook: {url: 'checks:443'}", "[0].webhook.url", ["names scheme and host"]
+    ),
+    "secret of a gate": gate(
+        "webhook: {url: 'http://a', headers: {x-key: 12345678}}",
+        "[0].webhook.headers.x-key",
+        ["must be text", "not shown"],
+    ),
+    "query without a condition": gate(
+        "prometheus: {url: 'http://a', query: up}", "[0].prometheus", ["give max, min"]
+    ),
+    "certainty": (
+        "      steps:",
+        "      confidence: 100%\n      steps:",
+        25,
+        f"{ROLLOUT}.confidence",
+        ["99.99%"],
+    ),
+    "what nobody waits for": (
+        "      steps:",
+        "      on_inconclusive: pause\n      steps:",
+        20,
+        ROLLOUT,
+        ["needs give_up", "2h"],
+    ),
+    "gates of a step": (
+        "hold: 10m",
+        "gates: [{latency: {}}]",
+        26,
+        f"{ROLLOUT}.steps[0].gates[0].latency",
+        ["give max_ratio"],
+    ),
+    "comparator without its place": (
         "json: {ignore: [/id]}",
-        "label: {at: /x, kind: argmax}",
+        "label: {kind: argmax}",
         19,
-        f"{LOAN}.pairs.compare.label",
-        ["not supp"],
+        f"{LOAN}.pairs.compare.label.at",
+        ["required"],
+    ),
+    "comparator at many places": (
+        "json: {ignore: [/id]}",
+        "text: {at: /choices/*/text}",
+        19,
+        f"{LOAN}.pairs.compare.text.at",
+        ["name it without *"],
+    ),
+    "unknown kind of label": (
+        "json: {ignore: [/id]}",
+        "label: {at: /x, kind: argmin}",
+        19,
+        f"{LOAN}.pairs.compare.label.kind",
+        ["argmax, threshold, top_k, value", "mean `argmax`"],
+    ),
+    "negative tolerance": (
+        "json: {ignore: [/id]}",
+        "score: {at: /x, tolerance: -1}",
+        19,
+        f"{LOAN}.pairs.compare.score.tolerance",
+        ["at least 0", "`-1`"],
+    ),
+    "similarity above all": (
+        "json: {ignore: [/id]}",
+        "text: {min_similarity: 90}",
+        19,
+        f"{LOAN}.pairs.compare.text.min_similarity",
+        ["did you mean 90%?"],
+    ),
+    "misspelt normalization": (
+        "json: {ignore: [/id]}",
+        "text: {normalize: {cas: true}}",
+        19,
+        f"{LOAN}.pairs.compare.text.normalize.cas",
+        ["mean `case`"],
     ),
     "unknown comparator": (
         "json: {",
         "jsn: {",
         19,
         f"{LOAN}.pairs.compare.jsn",
-        ["json, bytes", "mean `json`"],
+        ["json, label, score, text, bytes", "mean `json`"],
     ),
     "two comparators": ("{json: {", "{bytes: {}, json: {", 19, f"{LOAN}.pairs.compare", ["exactly one kind"]),
     "bad JSON pointer": ("[/id]", "[id]", 19, f"{LOAN}.pairs.compare.json.ignore[0]", ["pointer"]),

@@ -95,6 +95,10 @@ def test_certificates_exist() -> None:
     assert paths(listen=tls) == []
     assert paths(exists=False, listen=tls) == ["listen.tls.cert", "listen.tls.key"]
     assert paths(exists=False, listen=["127.0.0.1:2", tls]) == ["listen[1].tls.cert", "listen[1].tls.key"]
+    assert paths(exists=False, admin={"tls": {"cert": "a", "key": "b"}}) == [
+        "admin.tls.cert",
+        "admin.tls.key",
+    ]
 
 
 def test_tokens_differ_in_name_and_value() -> None:
@@ -108,7 +112,35 @@ def test_tokens_differ_in_name_and_value() -> None:
     assert paths(admin={"tokens": tokens}) == ["admin.tokens[1].token", "admin.tokens[2].name"]
 
 
+def watched(*gates: dict[str, Any], slices: dict[str, Any] | None = None) -> list[tuple[str, str]]:
+    """The problems of a deployment whose steps have these gates, one each; a single one stands in a switch too."""
+    steps = [{"share": "5%", "gates": [gate]} for gate in gates]
+    rollout = {"steps": steps, "switch": {"steps": [{"gates": [*gates]}]} if len(gates) == 1 else None}
+    return problems(deployments={"a": {"pairs": {"slices": slices or {}}, "rollout": rollout}})
+
+
+def by(slice: str, inner: str) -> dict[str, Any]:
+    return {"segments": {"by": slice, "gate": {inner: {}}}}
+
+
+def test_segments_are_of_a_slice_that_is_there() -> None:
+    found = watched(by("regoin", "error_rate"), slices={"region": {"header": "x"}})
+    place = "deployments.a.rollout.{}.gates[0].segments.by".format
+    assert found == [(place("steps[0]"), "no such slice"), (place("switch.steps[0]"), "no such slice")]
+
+
+def test_requests_are_counted_apart_by_one_slice_and_that_a_header() -> None:
+    slices = {"region": {"header": "x"}, "tenant": {"header": "y"}, "kind": {"json": "/kind"}}
+    assert watched(by("region", "error_rate"), by("region", "latency"), slices=slices) == []
+    assert watched(by("region", "error_rate"), by("kind", "agreement"), slices=slices) == []
+    assert "read from the body" in watched(by("kind", "latency"), slices=slices)[0][1]
+    ((path, rule),) = watched(by("region", "error_rate"), by("tenant", "latency"), slices=slices)
+    assert path == "deployments.a.rollout.steps[1].gates[0].segments.by"
+    assert "`region` is it already" in rule
+
+
 KEYS = ["deployments", "listen", "admin", "tokens", "tls", "cert", "match", "versions", "rollout", "pattern"]
+KEYS += ["gates", "segments", "by", "steps", "switch", "pairs", "slices"]
 ANYTHING = st.recursive(
     st.none() | st.booleans() | st.integers() | st.sampled_from(["", "v1", "canary", "127.0.0.1:1"]),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(KEYS), inner, max_size=4),

@@ -46,4 +46,4 @@ def test_where_no_keys_are(steps: Steps) -> None:
 
 def test_choices_of_a_union() -> None:
     assert set(KEYS.choices(("deployments", "b", "rollout"))) == {"shadow", "canary", "blue_green"}
-    assert set(KEYS.choices((*A, "pairs", "compare"))) == {"json", "bytes"}
+    assert set(KEYS.choices((*A, "pairs", "compare"))) == {"json", "label", "score", "text", "bytes"}

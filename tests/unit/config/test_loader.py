@@ -136,21 +136,17 @@ def test_every_default_the_reference_states_is_the_default() -> None:
     assert loan.pairs.redact.headers == default.pairs.redact.headers
 
 
-def test_of_the_whole_example_only_what_comes_later_is_refused(tmp_path: Path) -> None:
-    rollout = "deployments.loan-approval.rollout"
-    expected = {f"{rollout}.steps[0].gates", f"{rollout}.gates", f"{rollout}.confidence"}
-    expected |= {f"{rollout}.{key}" for key in ("min_requests", "on_fail", "on_inconclusive", "give_up")}
-    problems = problems_of(write(tmp_path, whole=WHOLE) / "whole.yaml")
-    assert set(problems) == expected
-    assert all(rule.startswith("not supported yet") for rule in problems.values())
-
-
-def test_without_what_comes_later_the_whole_example_loads(tmp_path: Path) -> None:
-    text = WHOLE[: WHOLE.index("      gates:")].replace(", gates: [{agreement: {min: 98%}}]", "")
-    config = load(write(tmp_path, whole=text) / "whole.yaml", ENVIRON).config
+def test_the_whole_example_loads(tmp_path: Path) -> None:
+    config = load(write(tmp_path, whole=WHOLE) / "whole.yaml", ENVIRON).config
     spec = config.deployments["loan-approval"]
     assert isinstance(spec.rollout, CanaryRollout)
     assert [step.share for step in spec.rollout.steps] == [0.0, 0.01, 0.1, None, 0.5]
+    assert [gate.tag for gate in (*spec.rollout.steps[0].gates, *spec.rollout.gates)] == [
+        "agreement",
+        "error_rate",
+        "latency",
+    ]
+    assert (spec.rollout.on_fail, spec.rollout.give_up) == ("rollback", 7200)
     assert spec.versions["v2"].endpoints == ("http://127.0.0.1:9002", "http://127.0.0.1:9003")
     assert config.admin.tokens[0].token == SECRET
     assert config.pairs.keep == 7 * 86400
@@ -212,14 +208,14 @@ def test_secrets_are_neither_in_errors_nor_in_the_masked_configuration(tmp_path:
     masked = mask(config)
     assert SECRET not in json.dumps(masked)
     assert SECRET not in repr(config)
-    assert masked["admin"]["tokens"] == [{"name": "ci", "token": "***", "role": "viewer"}]
+    assert masked["admin"]["tokens"] == [{"name": "ci", "token": "***", "token_file": "", "role": "viewer"}]
     assert masked["deployments"]["loan"]["pairs"]["compare"]["json"]["ignore"] == []
 
 
 def test_a_masked_configuration_shows_defaults(tmp_path: Path) -> None:
     masked = mask(load(write(tmp_path, a=LOAN), {}).config)
     assert masked["workers"] == "auto"
-    assert masked["deployments"]["loan"]["retries"] == {"attempts": 1}
+    assert masked["deployments"]["loan"]["retries"] == {"attempts": 1, "budget": 0.2}
 
 
 def test_the_digest_changes_with_text_and_variables_and_nothing_else(tmp_path: Path) -> None:

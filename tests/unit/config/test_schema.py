@@ -1,5 +1,6 @@
 """What the models make of good values; the table of bad files tests what they refuse."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,9 +13,9 @@ from router.config.schema import (
     ListenSpec,
     MatchSpec,
     ShadowRollout,
-    Tls,
     VersionModel,
 )
+from router.config.tls import Tls
 from router.patterns.plan import Match
 
 LOAN: dict[str, Any] = {"match": {"path": "/a"}, "versions": {"v1": {"url": "http://h:1"}}}
@@ -123,6 +124,28 @@ def test_the_pattern_says_which_rollout_it_is(rollout: dict[str, Any], kind: typ
     assert isinstance(
         config(deployments={"loan": LOAN | {"rollout": rollout}}).deployments["loan"].rollout, kind
     )
+
+
+def test_a_token_from_a_file_is_what_the_file_holds(tmp_path: Path) -> None:
+    file = tmp_path / "token"
+    file.write_text("  from-a-file\n")
+    (token,) = config(admin={"tokens": [{"name": "ci", "token_file": str(file)}]}).admin.tokens
+    assert token.token == "from-a-file"
+    assert "from-a-file" not in repr(token)
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({}, "a token is missing"),
+        ({"token": "long-enough", "token_file": "/x"}, "exclude each other"),
+        ({"token_file": "/nonexistent/x"}, "token_file /nonexistent/x can't be read"),
+        ({"token_file": "/dev/null"}, "at least 8 characters"),
+    ],
+)
+def test_a_token_has_one_source_that_works(given: dict[str, str], said: str) -> None:
+    with pytest.raises(ValidationError, match=said):
+        config(admin={"tokens": [{"name": "ci"} | given]})
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,16 @@ from typing import Any
 import pytest
 
 from router.config.schema import Config
-from router.config.snapshot import compile_deployment, course_of, exposure_of
-from router.patterns.plan import DeploymentPlan, Exposure, Plan, Snapshot, decode_snapshot, encode_snapshot
+from router.config.snapshot import compile_deployment, course_of, exposure_of, trials_of
+from router.patterns.plan import (
+    DeploymentPlan,
+    Exposure,
+    Plan,
+    Segment,
+    Snapshot,
+    decode_snapshot,
+    encode_snapshot,
+)
 from router.rollout import ramp
 from router.rollout.course import Course, Rung, endless
 from router.rollout.phase import Phase
@@ -112,6 +120,16 @@ def test_a_promoted_candidate_has_everything(pattern: str) -> None:
     assert exposure_of(state) == expected
 
 
+def test_requests_are_counted_apart_by_the_slice_of_a_gate() -> None:
+    gates = [{"segments": {"by": "region", "values": 7, "gate": {"error_rate": {}}}}]
+    steps = [{"share": "5%", "gates": gates}]
+    rollout = {"pattern": "canary", "stable": "v1", "candidate": "v2", "steps": steps}
+    config = config_of(
+        rollout, pairs={"slices": {"region": {"header": "X-Region"}, "kind": {"json": "/kind"}}}
+    )
+    assert compiled(config, begun(config)).segment == Segment("region", "x-region", 7)
+
+
 def test_without_a_rollout_the_one_version_answers() -> None:
     config = Config.model_validate(
         {"deployments": {"a": {"match": {"path": "/a"}, "versions": {"v1": {"url": "http://127.0.0.1:1"}}}}}
@@ -159,3 +177,86 @@ def test_the_same_input_gives_the_same_bytes_in_any_order() -> None:
     assert encoded[0] == encoded[1]
     (deployment,) = decode_snapshot(encoded[0]).deployments
     assert [version.name for version in deployment.versions] == ["v1", "v2"]
+
+
+def test_the_cohort_of_the_state_is_what_requests_are_counted_under() -> None:
+    config = config_of(CANARY)
+    state = begun(config)["loan"]
+    assert compiled(config, {"loan": state}).plan.cohort == state.cohort > 0
+    moved = ramp.finish(course_of("loan", config.deployments["loan"]), state)
+    assert compiled(config, {"loan": moved}).plan.cohort == moved.cohort > state.cohort
+    shadow = config_of(SHADOW)
+    assert compiled(shadow, begun(shadow)).plan.cohort > 0
+
+
+def test_where_nothing_is_on_trial_nothing_is_counted_as_evidence() -> None:
+    for config in (config_of(BLUE_GREEN), config_of(None, versions={"v1": {"url": "http://127.0.0.1:9001"}})):
+        assert compiled(config, begun(config)).plan.cohort == 0
+    config = config_of(CANARY)
+    assert compiled(config, {"loan": ramp.rollback(begun(config)["loan"])}).plan.cohort == 0
+
+
+@pytest.mark.parametrize(
+    ("more", "once"),
+    [
+        ({}, False),
+        ({"sticky": "client_ip"}, True),
+        ({"sticky": "client_ip", "count_failures": "each"}, False),
+        ({"count_failures": "once_per_client"}, True),
+    ],
+)
+def test_repeated_failures_of_one_client_count_once_where_clients_stay_together(
+    more: dict[str, Any], once: bool
+) -> None:
+    config = config_of(CANARY | more)
+    spec = config.deployments["loan"]
+    state = begun(config)["loan"]
+    assert compiled(config, {"loan": state}).plan.count_causes is once
+    (trial,) = trials_of(spec, course_of("loan", spec), state)
+    assert (trial.once_per_client, trial.drawn) == (once, "sticky" not in more)
+
+
+def test_gates_and_what_follows_from_them_are_part_of_the_course() -> None:
+    gates: list[dict[str, Any]] = [{"error_rate": {}}]
+    guarded = {"gates": gates, "on_fail": "pause", "on_inconclusive": "rollback", "give_up": "2h"}
+    steps = [{"share": "10%", "gates": [{"latency": {"max": "1s"}}]}]
+    for rollout in (CANARY | guarded | {"steps": steps}, BLUE_GREEN | guarded | {"switch": {"steps": steps}}):
+        course = course_of("loan", config_of(rollout).deployments["loan"])
+        assert [gate.tag for gate in course.gates] == ["error_rate"]
+        assert [gate.tag for gate in course.rungs[0].gates] == ["latency"]
+        assert (course.on_fail, course.on_inconclusive, course.give_up) == ("pause", "rollback", 7200.0)
+        assert course.rungs[0].hold == 0.0
+    without = course_of("loan", config_of(CANARY | {"gates": gates}).deployments["loan"])
+    assert (without.on_fail, without.on_inconclusive, without.give_up) == ("rollback", "hold", inf)
+
+
+def test_evidence_is_gathered_for_each_candidate_and_for_the_gates_of_all_steps() -> None:
+    steps = [{"share": "10%", "gates": [{"latency": {"max": "1s"}}]}]
+    canary = CANARY | {"gates": [{"error_rate": {}}], "steps": steps, "confidence": "95%", "min_requests": 7}
+    config = config_of(canary)
+    spec = config.deployments["loan"]
+    (trial,) = trials_of(spec, course_of("loan", spec), begun(config)["loan"])
+    assert ([gate.tag for gate in trial.gates], trial.stable, trial.candidate) == (
+        ["error_rate", "latency"],
+        "v1",
+        "v2",
+    )
+    assert (trial.confidence, trial.min_requests, trial.splits) == (0.95, 7, True)
+    for rollout, count in ((SHADOW, 0), (SHADOW | {"gates": [{"agreement": {"min": "98%"}}]}, 1), (None, 0)):
+        versions = {} if rollout else {"versions": {"v1": {"url": "http://127.0.0.1:9001"}}}
+        config = config_of(rollout, **versions)
+        spec = config.deployments["loan"]
+        found = trials_of(spec, course_of("loan", spec), begun(config)["loan"])
+        assert len(found) == count
+        assert not any(each.splits for each in found)
+
+
+def test_workers_count_apart_by_the_header_that_a_gate_on_requests_asks_for() -> None:
+    def by(gate: dict[str, Any]) -> Segment | None:
+        slices = {"tenant": {"header": "X-Tenant"}, "kind": {"json": "/kind"}}
+        rollout = CANARY | {"gates": [{"segments": {"by": "tenant", "values": 5, "gate": gate}}]}
+        config = config_of(rollout, pairs={"slices": slices})
+        return compiled(config, begun(config)).segment
+
+    assert by({"error_rate": {}}) == Segment("tenant", "x-tenant", 5)
+    assert by({"agreement": {"min": "98%"}}) is None

@@ -4,7 +4,7 @@ import pytest
 from aiohttp.test_utils import make_mocked_request
 
 from router.config.schema import AdminToken
-from router.control.access import LOCAL, OPEN, authorize, is_loopback
+from router.control.access import LOCAL, OPEN, authorize, is_loopback, role_of
 from router.errors import Refused
 
 TOKENS = (
@@ -42,6 +42,12 @@ def who(
 )
 def test_loopback_is_only_what_can_mean_nothing_else(host: str, expected: bool) -> None:
     assert is_loopback(host) is expected
+
+
+def test_a_role_is_that_of_the_token_and_without_tokens_everybody_may_act() -> None:
+    assert role_of("ci", TOKENS) == "operator"
+    assert role_of("wall", TOKENS) == "viewer"
+    assert role_of(LOCAL, ()) == "operator"
 
 
 def test_a_token_names_its_bearer() -> None:

@@ -12,14 +12,19 @@ import pytest_asyncio
 from aiohttp import ClientResponse, ClientSession, ClientTimeout
 from aiohttp.test_utils import TestServer
 
-from router.channel import RecorderSettings
+from router import logs
+from router.channel import Erase, Erasing, RecorderSettings
 from router.config.loader import Loaded
 from router.config.schema import Config
 from router.control import admin
 from router.control.admin import MAX_BODY, Outside, build_app
 from router.control.controller import Controller
+from router.control.erasures import Erasures
+from router.control.openapi import document
 from router.control.terms import Confirmation
+from router.control.trends import Trends
 from router.errors import ConfigError, Problem
+from router.pairs.settings import PairSettings, SubjectSource
 from router.rollout.journal import Journal, JournalError, Record
 from router.telemetry.ledger import Ledger
 
@@ -77,11 +82,36 @@ class Api:
         self.controller = Controller(self.journal, FakeFleet(), Ledger(), workers=2)
         self.reload_error: Exception | None = None
         self.ready = True
+        self.shortfalls: tuple[str, ...] = ()
+        self.orders: list[Erase] = []
+        self.erasures = Erasures(self.send)
+        self.troubles: tuple[str, ...] = ()
+        self.replacements = 0
+        self.levels: list[str] = []
+        self.trends = Trends(Ledger())
         outside = Outside(
-            listen, self.reload, lambda accept: (b"metric 1\n", "text/plain"), lambda: self.ready
+            listen,
+            self.reload,
+            lambda accept: (b"metric 1\n", "text/plain"),
+            lambda: self.ready,
+            lambda name: self.shortfalls,
+            lambda name: ([], []),
+            self.erasures,
+            self.trends,
+            lambda: self.troubles,
+            self.replace_workers,
+            self.levels.append,
         )
         self.server = TestServer(build_app(self.controller, outside))
         self.session = ClientSession(timeout=ClientTimeout(total=10))
+
+    def send(self, order: Erase) -> bool:
+        self.orders.append(order)
+        return True
+
+    async def replace_workers(self) -> int:
+        self.replacements += 1
+        return 2
 
     async def reload(self) -> None:
         if self.reload_error is not None:
@@ -162,6 +192,7 @@ async def test_a_rollback_answers_as_promised_and_twice_the_same(api: Api) -> No
             "shares": {"v1": 1.0, "v2": 0.0},
             "workers": {"live": 2, "confirmed": 2},
             "persisted": True,
+            "warnings": [],
         }
     events = (await api.get("deployments/loan/history"))["events"]
     assert [(event["what"], event["who"], event["why"]) for event in events] == [
@@ -265,6 +296,117 @@ async def test_on_a_full_disk_a_promote_is_503_and_a_rollback_works(api: Api) ->
     api.journal.full = False
 
 
+async def test_promote_full_is_100_percent_at_once(api: Api) -> None:
+    answer = await api.post("deployments/loan/promote", {"full": True, "reason": "we know it"})
+    assert (answer["phase"], answer["shares"]) == ("promoted", {"v1": 0.0, "v2": 1.0})
+
+
+async def test_a_rollback_warns_when_it_leads_to_too_little_and_happens_all_the_same(api: Api) -> None:
+    api.shortfalls = ("no endpoint of v1 is healthy",)
+    answer = await api.post("deployments/loan/rollback")
+    assert (answer["phase"], answer["warnings"]) == ("rolled_back", ["no endpoint of v1 is healthy"])
+
+
+# Two at once
+
+
+async def tag(api: Api, name: str = "loan") -> str:
+    async with api.session.get(api.server.make_url(f"/api/v1/deployments/{name}")) as answer:
+        return answer.headers["ETag"]
+
+
+COMMANDS: list[tuple[str, Any]] = [
+    ("rollback", None),
+    ("promote", None),
+    ("pause", None),
+    ("restart", None),
+    ("share", {"candidate": 0.3}),
+]
+
+
+@pytest.mark.parametrize(("command", "body"), COMMANDS)
+async def test_the_late_one_of_two_is_412_and_changes_nothing(api: Api, command: str, body: Any) -> None:
+    seen = await tag(api)
+    early = await api.session.post(
+        api.server.make_url("/api/v1/deployments/loan/share"),
+        data=b'{"candidate": 0.2}',
+        headers={"If-Match": seen},
+    )
+    assert early.status == 200
+    before = api.controller.generation
+    status, problem = await api.call("POST", f"deployments/loan/{command}", body, **{"If-Match": seen})
+    assert (status, problem["phase"]) == (412, "paused")
+    assert "look at it again" in problem["detail"]
+    assert api.controller.generation == before
+    # With what the answer to the first one said, it goes through.
+    status, _ = await api.call(
+        "POST", f"deployments/loan/{command}", body, **{"If-Match": early.headers["ETag"]}
+    )
+    assert status == 200
+
+
+async def test_what_happens_to_another_deployment_makes_nobody_late(api: Api) -> None:
+    seen = await tag(api)
+    await api.post("deployments/fraud/switch", {"to": "green"})
+    assert await tag(api) == seen
+    assert (await api.call("POST", "deployments/loan/pause", **{"If-Match": seen}))[0] == 200
+
+
+async def test_an_edit_makes_those_late_whose_deployment_it_touches(api: Api) -> None:
+    loan, fraud = await tag(api), await tag(api, "fraud")
+    raw = api.config.model_dump(mode="json", exclude_defaults=True)
+    raw["deployments"]["loan"]["rollout"]["soak"] = "1h"
+    raw["deployments"]["loan"]["rollout"]["steps"] = CANARY["steps"]
+    raw["deployments"]["loan"]["match"] = {"path": "/loan"}
+    api.config = Config.model_validate(raw)
+    await api.post("config/reload")
+    assert (await api.call("POST", "deployments/loan/pause", **{"If-Match": loan}))[0] == 412
+    assert await tag(api, "fraud") == fraud
+
+
+async def test_the_generation_shown_will_do_as_well(api: Api) -> None:
+    for form in ("{}", '"{}"', "*"):
+        await api.post("deployments/fraud/restart")
+        shown = (await api.get("deployments/loan"))["generation"]
+        if_match = form.format(shown)
+        assert (await api.call("POST", "deployments/loan/restart", **{"If-Match": if_match}))[0] == 200
+
+
+@pytest.mark.parametrize("if_match", ["", 'W/"1"', '"a"', "1, 2", "-1", "9" * 40])
+async def test_what_is_no_generation_is_400(api: Api, if_match: str) -> None:
+    status, problem = await api.call("POST", "deployments/loan/pause", **{"If-Match": if_match})
+    assert (status, "If-Match" in problem["detail"]) == (400, True)
+
+
+async def test_a_generation_that_never_was_is_412(api: Api) -> None:
+    assert (await api.call("POST", "deployments/loan/pause", **{"If-Match": '"999"'}))[0] == 412
+
+
+async def test_of_many_at_once_exactly_one_acts(api: Api) -> None:
+    seen = await tag(api)
+
+    async def share(parts: int) -> int:
+        body = {"candidate": parts / 100}
+        return (await api.call("POST", "deployments/loan/share", body, **{"If-Match": seen}))[0]
+
+    statuses = await asyncio.gather(*(share(parts) for parts in range(1, 21)))
+    assert sorted(statuses) == [200] + [412] * 19
+    events = (await api.get("deployments/loan/history"))["events"]
+    assert [event["what"] for event in events] == ["share", "start"]
+
+
+async def test_many_at_once_without_a_condition_take_their_turns(api: Api) -> None:
+    answers = await asyncio.gather(
+        *(api.post("deployments/loan/share", {"candidate": parts / 100}) for parts in range(1, 21))
+    )
+    generations = sorted(answer["generation"] for answer in answers)
+    assert generations == list(range(generations[0], generations[0] + 20))
+    events = (await api.get("deployments/loan/history"))["events"]
+    newest = max(answers, key=lambda answer: answer["generation"])
+    assert [event["generation"] for event in events[:20]] == generations[::-1]
+    assert (await api.get("deployments/loan"))["shares"] == newest["shares"]
+
+
 # Looking
 
 
@@ -280,6 +422,16 @@ async def test_a_deployment_shows_what_is_wanted_and_where_it_is(api: Api) -> No
     assert shown["config_error"] is None
     everything = await api.get("deployments")
     assert [each["name"] for each in everything["deployments"]] == ["fraud", "loan"]
+
+
+async def test_what_is_shown_is_what_the_description_says(api: Api) -> None:
+    described = document()["components"]["schemas"]
+    await api.post("deployments/loan/pause")
+    shown = await api.get("deployments/loan")
+    assert shown.keys() == described["Deployment"]["properties"].keys()
+    assert shown["events"][0].keys() == described["Event"]["properties"].keys()
+    assert (await api.post("deployments/loan/resume")).keys() == described["Answer"]["properties"].keys()
+    assert await api.get("deployments/loan/samples") == {"samples": []}
 
 
 async def test_the_configuration_is_shown_without_its_secrets(guarded: Api) -> None:
@@ -321,7 +473,9 @@ def write_pairs(tmp_path: Path, *verdicts: str) -> None:
         {
             "id": f"r{n}",
             "exchange": f"x{n}",
+            "time": f"2026-01-01T00:00:{n:02}.000000Z",
             "verdict": verdict,
+            "score": 1.0 if verdict == "match" else 0.0,
             "primary": half,
             "shadow": half | {"version": "v2"},
             "differences": [{"at": "/a", "primary": 1, "shadow": 2}] if verdict == "mismatch" else [],
@@ -352,6 +506,51 @@ async def test_the_comparison_sums_them_up(api: Api, tmp_path: Path) -> None:
     assert (shown["primary"], shown["shadow"], shown["agreement"]["ratio"]) == ("v1", "v2", 0.75)
     assert shown["verdicts"]["mismatch"] == 1
     assert shown["fields"] == [["/a", 1]]
+    assert [each["field"] for each in shown["differences"]] == ["/a"]
+
+
+async def test_a_comparison_says_what_it_looked_at(api: Api, tmp_path: Path) -> None:
+    write_pairs(tmp_path, "match", "mismatch")
+    for query in ("", "?last=1", "?last=all", "?source=log"):
+        shown = await api.get(f"deployments/loan/comparison{query}")
+        assert (shown["pairs"], shown["complete"]) == (2, True)
+        assert (shown["since"], shown["until"]) == (
+            "2026-01-01T00:00:00.000000Z",
+            "2026-01-01T00:00:01.000000Z",
+        )
+    assert (await api.get("deployments/loan/comparison?source=live"))["comparisons"] == [], (
+        "as the recorder counted"
+    )
+    for query, word in (("?last=0", "last"), ("?last=x", "last"), ("?source=page", "source")):
+        status, problem = await api.call("GET", f"deployments/loan/comparison{query}")
+        assert status == 400
+        assert problem["detail"].startswith(word)
+
+
+async def test_a_subject_is_erased_by_its_key_which_nobody_shows(
+    api: Api, caplog: pytest.LogCaptureFixture
+) -> None:
+    erase = "deployments/loan/pairs/erase"
+    status, problem = await api.call("POST", erase, {"key": "alice"})
+    assert (status, api.orders) == (409, []), "nothing says whose records they are"
+    assert "set pairs.subject" in problem["detail"]
+    loan = api.config.deployments["loan"]
+    pairs = PairSettings(subject=SubjectSource(header="x-user"))
+    api.config = api.config.model_copy(
+        update={"deployments": {**api.config.deployments, "loan": loan.model_copy(update={"pairs": pairs})}}
+    )
+    await api.reload()
+    with caplog.at_level("INFO"):
+        status, begun = await api.call("POST", erase, {"key": "alice"})
+    assert (status, begun["finished"], "type" in begun) == (200, False, False)
+    assert api.orders == [Erase(begun["number"], "loan", "alice")]
+    assert "alice" not in caplog.text + json.dumps(begun)
+    api.erasures.take(Erasing(begun["number"], removed=2, finished=True))
+    assert (await api.get(f"{erase}/{begun['number']}"))["removed"] == 2
+    for path, expected in ((f"{erase}/99", 404), (f"{erase}/x", 400)):
+        assert (await api.call("GET", path))[0] == expected
+    for body in ({}, {"key": ""}, {"key": 1}, {"key": "a", "more": 1}):
+        assert (await api.call("POST", erase, body))[0] == 400
 
 
 async def test_without_pairs_there_is_nothing_to_see(api: Api) -> None:
@@ -363,8 +562,16 @@ async def test_probes_and_metrics(api: Api) -> None:
     assert await api.get("/healthz") == "ok\n"
     assert await api.get("/readyz") == "ready\n"
     assert await api.get("/metrics") == "metric 1\n"
+    api.troubles = ("the recorder died; another starts in 5 s",)
+    assert await api.get("/readyz") == "ready\nthe recorder died; another starts in 5 s\n", (
+        "clients need none"
+    )
     api.ready = False
-    assert (await api.call("GET", "/readyz"))[0] == 503
+    status, problem = await api.call("GET", "/readyz")
+    assert (status, problem["detail"].endswith("in force yet; the recorder died; another starts in 5 s")) == (
+        503,
+        True,
+    )
     assert (await api.call("HEAD", "/healthz"))[0] == 200
 
 
@@ -514,3 +721,57 @@ async def test_a_mistake_of_our_own_is_500_and_tells_nothing(
     status, problem = await api.call("GET", "deployments")
     assert (status, "secret" in json.dumps(problem)) == (500, False)
     assert "secret inner workings" in caplog.text
+
+
+async def test_the_log_level_is_set_by_operators_only(guarded: Api) -> None:
+    assert (await guarded.call("POST", "log-level", {"level": "debug"}, token=VIEWER))[0] == 403
+    assert await guarded.call("GET", "log-level", token=VIEWER) == (200, {"level": logs.level()})
+    assert await guarded.call("POST", "log-level", {"level": "debug"}, token=OPERATOR) == (
+        200,
+        {"level": "DEBUG"},
+    )
+    code, problem = await guarded.call("POST", "log-level", {"level": "loud"}, token=OPERATOR)
+    assert (code, problem["known"]) == (400, list(logs.LEVELS))
+    assert guarded.levels == ["DEBUG"]
+
+
+async def test_workers_are_replaced_for_operators_only(guarded: Api) -> None:
+    path = "workers/replace"
+    assert (await guarded.call("POST", path, token=VIEWER))[0] == 403
+    assert guarded.replacements == 0
+    assert await guarded.call("POST", path, token=OPERATOR) == (200, {"replaced": 2})
+    assert guarded.replacements == 1
+
+
+async def test_the_page_needs_no_token_and_the_data_behind_it_does(guarded: Api) -> None:
+    status, page = await guarded.call("GET", "/")
+    assert status == 200
+    assert "/page/main.js" in page
+    assert (await guarded.call("GET", "/page/main.js"))[0] == 200
+    assert (await guarded.call("GET", "/api/v1/trends"))[0] == 401
+    assert (await guarded.call("POST", "/"))[0] == 401
+
+
+async def test_without_tokens_whoever_comes_may_act(api: Api) -> None:
+    assert await api.get("me") == {"name": "local", "role": "operator"}
+
+
+async def test_everyone_learns_who_they_are_and_what_they_may_do(guarded: Api) -> None:
+    assert (await guarded.call("GET", "me", token=VIEWER))[1] == {"name": "wall", "role": "viewer"}
+    assert (await guarded.call("GET", "me", token=OPERATOR))[1] == {"name": "ci", "role": "operator"}
+
+
+async def test_trends_are_told_from_a_moment_on(api: Api) -> None:
+    for at in (100.0, 103.0, 106.0):
+        list(api.trends.look(["loan", "fraud"], at))
+    told = await api.get("deployments/loan/trends")
+    assert [each["at"] for each in told["moments"]] == [103.0, 106.0]
+    told = await api.get("deployments/loan/trends?since=103")
+    assert [each["at"] for each in told["moments"]] == [106.0]
+    assert set((await api.get("trends"))["deployments"]) == {"loan", "fraud"}
+    assert (await api.call("GET", "deployments/none/trends"))[0] == 404
+
+
+@pytest.mark.parametrize("since", ["yesterday", "-1", "1e9", "nan", "\u0661"])
+async def test_what_is_no_moment_is_400(api: Api, since: str) -> None:
+    assert (await api.call("GET", f"deployments/loan/trends?since={since}"))[0] == 400

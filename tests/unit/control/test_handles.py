@@ -175,3 +175,13 @@ async def test_a_drained_worker_may_close_its_channel_but_not_stay(
     await asyncio.wait_for(draining, 5)
     assert rig.process.kills == 1
     await rig.end()
+
+
+async def test_what_a_dead_worker_had_told_is_read_before_it_is_gone() -> None:
+    rig = await Rig().attach()
+    for _ in range(3):
+        rig.theirs.send(encoded(Tally((), ())))
+    rig.theirs.close()
+    rig.process.kill()
+    await asyncio.wait_for(rig.running, 5)
+    assert len(rig.tallies) == 3

@@ -10,6 +10,8 @@ from router.control.edit import prepare
 from router.control.in_force import InForce
 from router.control.terms import Confirmation
 from router.errors import Refused
+from router.patterns.limits import ClientLimits
+from router.patterns.observing import Observing
 from router.patterns.plan import Snapshot, decode_snapshot
 from router.rollout import ramp
 
@@ -108,3 +110,48 @@ async def test_an_unknown_name_is_refused_with_the_known() -> None:
     with pytest.raises(Refused) as refused:
         Bench().force.settled("c")
     assert (refused.value.status, refused.value.known) == (404, ("a", "b"))
+
+
+@pytest.mark.parametrize(
+    ("seen", "says"),
+    [
+        (None, ""),
+        (8, "b changed in generation 10, after 8, which this call is about: look at it again"),
+        (9, "b changed in generation 10"),
+        (10, ""),
+        (11, ""),
+        (12, "there was no generation 12 yet, the newest is 11"),
+    ],
+)
+async def test_who_saw_an_older_place_of_this_deployment_is_late(seen: int | None, says: str) -> None:
+    bench = Bench()
+    bench.fleet.gate.set()
+    for states, touched in (({"b"}, ()), ({"a"}, ()), (set(), ("b",)), ({"a"}, ())):
+        bench.force.put({name: bench.force.settled(name).state for name in states}, touched)
+    assert [bench.force.changed(name) for name in ("a", "b", "c")] == [11, 10, 0]
+    if not says:
+        bench.force.unchanged_since("b", seen)
+        return
+    with pytest.raises(Refused) as refused:
+        bench.force.unchanged_since("b", seen)
+    assert (refused.value.status, refused.value.phase) == (412, "progressing")
+    assert str(refused.value).startswith(says)
+
+
+async def test_what_all_have_in_common_is_told_once_also_where_no_deployment_changed() -> None:
+    bench = Bench()
+    bench.fleet.gate.set()
+    assert bench.force.catch_up() is None
+    bench.force.for_all(ClientLimits(pipelined=3), Observing())
+    publication = bench.force.catch_up()
+    assert publication is not None
+    assert (publication.generation, bench.force.generation) == (8, 8)
+    assert bench.force.catch_up() is None
+    bench.force.for_all(ClientLimits(pipelined=3), Observing())
+    assert bench.force.catch_up() is None, "nothing changed"
+    bench.force.for_all(ClientLimits(pipelined=4), Observing())
+    bench.force.put({"a": ramp.rollback(bench.force.settled("a").state)})
+    assert bench.force.catch_up() is None, "the rollback's snapshot told it"
+    await publication.task
+    await asyncio.sleep(0)
+    assert [snapshot.clients.pipelined for snapshot in bench.fleet.snapshots] == [3, 4]

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 import pytest
 
 from router.channel import Listener
-from router.config.schema import ListenSpec, Tls
+from router.config.schema import ListenSpec
+from router.config.tls import Tls
 from router.control.listening import Adopted, Slot, address_of, open_exclusive, open_slots
 from router.errors import RouterError
 

@@ -2,19 +2,22 @@
 
 import re
 from collections.abc import Iterator
+from dataclasses import fields
 from typing import Any, cast
 
 import msgspec
 import pytest
 
 from router.control.access import OPEN
-from router.control.admin import Admin, Outside, Reason, ShareBody, SwitchBody
+from router.control.admin import Admin, Outside, PromoteBody, Reason, ShareBody, SwitchBody
 from router.control.controller import Controller
 from router.control.openapi import document
 from router.control.terms import Answer
+from router.control.trends import Counted, Moment
 from router.pairs.comparators.base import VERDICTS
 from router.rollout.journal import Entry
 from router.rollout.phase import Phase
+from router.rollout.verdict import Ruling
 
 DOCUMENT = document()
 SCHEMAS = DOCUMENT["components"]["schemas"]
@@ -22,7 +25,7 @@ SCHEMAS = DOCUMENT["components"]["schemas"]
 
 def test_it_describes_exactly_the_routes_there_are() -> None:
     nothing = cast(Any, None)
-    admin = Admin(cast(Controller, nothing), Outside("", nothing, nothing, nothing))
+    admin = Admin(cast(Controller, nothing), Outside("", *[nothing] * (len(fields(Outside)) - 1)))
     described = {(method.upper(), path) for path, calls in DOCUMENT["paths"].items() for method in calls}
     assert described == {(method, path) for method, path, _ in admin.routes()}
 
@@ -41,8 +44,12 @@ def test_the_calls_that_need_no_token_are_the_ones_it_says() -> None:
     [
         ("Answer", Answer),
         ("Event", Entry),
+        ("Ruling", Ruling),
         ("Reason", Reason),
+        ("Moment", Moment),
+        ("Counted", Counted),
         ("Share", ShareBody),
+        ("Promote", PromoteBody),
         ("Switch", SwitchBody),
     ],
 )

@@ -1,13 +1,15 @@
 """Each kind of error, as the answer it becomes."""
 
+import logging
 from typing import Any
 
 import msgspec
 import pytest
 from aiohttp import web
+from aiohttp.http_exceptions import BadHttpMessage
 from aiohttp.test_utils import make_mocked_request
 
-from router.control.problems import problem, problems
+from router.control.problems import conceal, problem, problems
 from router.errors import ConfigError, Problem, Refused
 from router.rollout.journal import JournalError
 
@@ -70,3 +72,20 @@ def test_more_can_be_told() -> None:
     body = problem(400, "wrong", where="here").body
     assert isinstance(body, bytes)
     assert msgspec.json.decode(body)["where"] == "here"
+
+
+def test_what_is_no_http_is_reported_without_its_bytes() -> None:
+    error = BadHttpMessage("Invalid header value char: b'authorization: Bearer secret'")
+    record = logging.LogRecord(
+        "http", logging.ERROR, "", 0, "Error from %s", ("::1",), (type(error), error, None)
+    )
+    assert conceal(record)
+    assert record.getMessage() == "Error from ::1: it is no HTTP, refused with 400"
+    assert (record.exc_info, record.levelno) == (None, logging.WARNING)
+
+
+def test_other_errors_are_reported_whole() -> None:
+    error = KeyError("a mistake of ours")
+    record = logging.LogRecord("http", logging.ERROR, "", 0, "Error", None, (type(error), error, None))
+    assert conceal(record)
+    assert record.exc_info is not None

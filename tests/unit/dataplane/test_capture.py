@@ -125,7 +125,7 @@ async def test_a_recorder_that_does_not_read_costs_halves_but_never_holds_up(
         await link.close()
 
 
-async def test_what_a_recorder_that_dies_has_not_taken_is_counted(recorder: Recorder) -> None:
+async def test_what_a_recorder_that_dies_has_not_taken_is_the_next_ones(recorder: Recorder) -> None:
     await recorder.start()
     events = EventCounter()
     link = RecorderLink(recorder.path, asyncio.get_running_loop(), events)
@@ -138,7 +138,29 @@ async def test_what_a_recorder_that_dies_has_not_taken_is_counted(recorder: Reco
     recorder.links[0].send(Taken(1))
     recorder.stop()
     await until(lambda: link._link is None, what="the loss noticed")
-    assert dropped(events, "recorder_died") == 2
+    link.send(half("half-5"))
+    recorder.takes = True
+    Path(recorder.path).unlink(missing_ok=True)
+    await recorder.start()
+    await until(lambda: len(recorder.captures) == 8, what="the rest at the next recorder")
+    assert [each.exchange for each in recorder.captures[5:]] == [b"half-3", b"half-4", b"half-5"]
+    await link.close()
+    assert events.counts == {}
+
+
+async def test_what_kills_one_recorder_after_the_other_is_given_up_and_counted(recorder: Recorder) -> None:
+    events = EventCounter()
+    link = RecorderLink(recorder.path, asyncio.get_running_loop(), events)
+    link.start()
+    link.send(half("poison"))
+    for turn in range(capture.FRUITLESS + 1):
+        assert dropped(events, "recorder_died") == 0
+        Path(recorder.path).unlink(missing_ok=True)
+        await recorder.start()
+        await until(lambda: len(recorder.captures) == turn + 1, what="another attempt")  # noqa: B023
+        recorder.stop()
+        await until(lambda: link._link is None, what="the loss noticed")
+    assert dropped(events, "recorder_died") == 1
     await link.close()
 
 

@@ -5,9 +5,10 @@ from time import monotonic
 
 import pytest
 
-from router.dataplane import downstream
+from router.dataplane.downstream import LINGER
 from router.dataplane.timers import NEVER
-from router.patterns.plan import Plan
+from router.patterns.limits import ClientLimits
+from router.patterns.plan import Plan, Snapshot
 from tests.support.wires import DataPlane, Wire, leftovers, settle
 from tests.support.workers import deployment
 
@@ -105,13 +106,13 @@ async def test_an_error_is_answered_once_though_more_nonsense_follows() -> None:
 async def test_a_head_that_does_not_arrive_ends_with_408() -> None:
     plane = proxy()
     client, wire = plane.client()
-    assert client.deadline <= monotonic() + downstream.HEAD_TIMEOUT
+    assert client.deadline <= monotonic() + client.limits.head_timeout
     client.data_received(GET)
     assert client.deadline == NEVER
     await answer(plane)
-    assert client.deadline > plane.engine.time + downstream.HEAD_TIMEOUT
+    assert client.deadline > plane.engine.time + client.limits.head_timeout
     client.data_received(GET[:10])
-    assert client.deadline <= plane.engine.time + downstream.HEAD_TIMEOUT
+    assert client.deadline <= plane.engine.time + client.limits.head_timeout
     before = client.deadline
     client.data_received(GET[10:12])
     assert client.deadline == before, "a trickle wins no time"
@@ -148,7 +149,7 @@ async def test_an_early_answer_lets_the_client_hear_it() -> None:
     await answer(plane)
     assert statuses(wire) == [b"200"]
     assert (wire.eof, wire.closed) == (True, False)
-    assert client.deadline <= plane.engine.time + downstream.LINGER
+    assert client.deadline <= plane.engine.time + LINGER
     client.data_received(b"more")
     client.on_deadline(client.deadline)
     assert wire.closed
@@ -277,3 +278,66 @@ async def test_only_connections_between_requests_are_idle() -> None:
     plane.engine.close_idle()
     assert (busy_wire.closed, half_wire.closed, idle_wire.closed) == (False, False, True)
     assert idle in plane.engine.clients, "until its connection is lost"
+
+
+async def test_a_client_that_takes_nothing_gets_nothing_more_to_do() -> None:
+    plane = proxy()
+    client, wire = plane.client()
+    client.data_received(GET * 2)
+    client.pause_writing()
+    await answer(plane)
+    assert plane.wires[0].sent.count(b"GET /x") == 1
+    assert wire.paused
+    client.resume_writing()
+    await answer(plane)
+    assert plane.wires[0].sent.count(b"GET /x") == 2
+    assert not wire.paused
+    assert leftovers(plane.engine) == []
+
+
+@pytest.mark.parametrize("takes", [True, False])
+async def test_and_is_given_up_unless_it_takes_a_little(takes: bool) -> None:
+    plane = proxy()
+    client, wire = plane.client()
+    client.data_received(GET)
+    wire.unsent = 1000
+    client.pause_writing()
+    await answer(plane)
+    assert wire.paused
+    wire.unsent -= takes
+    client.on_deadline(client.deadline)
+    assert wire.aborted is not takes
+
+
+async def test_one_too_many_in_the_pipeline_is_refused_after_the_others() -> None:
+    plane = proxy()
+    client, wire = plane.client()
+    client.data_received(GET * (client.limits.pipelined + 5))
+    for _ in range(client.limits.pipelined + 1):
+        await answer(plane)
+    assert statuses(wire) == [b"200"] * (client.limits.pipelined + 1) + [b"503"]
+    assert wire.eof
+    assert leftovers(plane.engine) == []
+
+
+async def test_connections_keep_the_limits_they_began_with() -> None:
+    plane = proxy()
+    old, _ = plane.client()
+    plane.engine.put_in_force(Snapshot(99, (deployment({"v1": URL}),), ClientLimits(keep_alive=1.0)))
+    new, _ = plane.client()
+    assert (old.limits.keep_alive, new.limits.keep_alive) == (75.0, 1.0)
+
+
+async def test_who_is_turned_away_is_no_client() -> None:
+    plane = proxy()
+    plane.engine.put_in_force(Snapshot(99, (deployment({"v1": URL}),), ClientLimits(connections=1)))
+    inside, _ = plane.client()
+    client, wire = plane.client()
+    assert statuses(wire) == [b"503"]
+    assert wire.eof
+    client.data_received(GET)
+    assert statuses(wire) == [b"503"], "it is not heard"
+    client.on_deadline(client.deadline)
+    assert wire.closed
+    assert plane.engine.clients == {inside}
+    assert plane.engine.events.counts["router_connections_refused_total", "connections"] == 1

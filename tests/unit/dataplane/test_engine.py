@@ -77,3 +77,22 @@ async def test_draining_ends_with_the_last_exchange_or_with_its_grace() -> None:
     stuck.data_received(GET)
     await plane.engine.drain(0.01, close_idle=False)
     assert stuck_wire.aborted
+
+
+async def test_a_connection_that_falls_idle_while_the_router_stops_is_not_waited_for() -> None:
+    plane = DataPlane(deployment({"v1": URL}))
+    client, wire = plane.client()
+    client.data_received(GET)
+    await settle()
+    (upstream,) = plane.wires
+    upstream.protocol.data_received(b"HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nok")
+    await settle()
+    assert b"connection: close" not in wire.sent, "its head went out before"
+    drained = asyncio.ensure_future(plane.engine.drain(5.0, close_idle=True))
+    await settle()
+    assert not wire.closed
+    upstream.protocol.data_received(b"!!")
+    await asyncio.sleep(0.05)
+    assert wire.closed
+    wire.lose()
+    await asyncio.wait_for(drained, 1.0)

@@ -251,7 +251,7 @@ async def test_endpoints_nobody_names_are_retired_once_they_rest() -> None:
     client.data_received(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n")
     await settle()
     plane.publish()
-    assert list(plane.engine.runtime.endpoints) == [("live", URLS["v1"])]
+    assert list(plane.engine.runtime.endpoints) == [("live", URLS["v1"], None)]
     plane.wires[0].protocol.data_received(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")
     assert b"200 OK" in wire.sent
     plane.publish()
@@ -263,7 +263,7 @@ async def test_what_is_down_stays_down_for_endpoints_that_come_later() -> None:
     plane = DataPlane()
     plane.engine.runtime.set_down(frozenset(("http://192.0.2.2:2",)))
     plane.publish(deployment(URLS))
-    states = {url: endpoint.down for (_, url), endpoint in plane.engine.runtime.endpoints.items()}
+    states = {url: endpoint.down for (_, url, _), endpoint in plane.engine.runtime.endpoints.items()}
     assert states == {"http://192.0.2.1:1": False, "http://192.0.2.2:2": True}
     assert Routes(Snapshot(9, ()), plane.engine.runtime).by_name == {}
 

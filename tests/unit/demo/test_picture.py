@@ -1,4 +1,3 @@
-import json
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,8 @@ from router.demo.picture import (
     told,
 )
 from router.demo.traffic import Log, Request
+from tests.support.captures import primary, shadow
+from tests.support.pairlogs import pair, recorded, write
 
 OLD, NEW = {"v1": 1.0, "v2": 0.0}, {"v1": 0.75, "v2": 0.25}
 
@@ -80,14 +81,10 @@ def test_a_version_without_answers_has_no_latency() -> None:
 
 
 def test_agreement_is_read_from_the_pair_log(tmp_path: Path) -> None:
-    half: dict[str, Any] = {"version": "v1", "latency_ms": 1.0}
-    pairs: list[dict[str, Any]] = [
-        {"primary": half, "shadow": half | {"version": "v2"}, "verdict": verdict, "differences": []}
-        for verdict in ("match", "match", "mismatch", "incomparable")
-    ]
-    (tmp_path / "20260101T000000-1.jsonl").write_text("".join(json.dumps(pair) + "\n" for pair in pairs))
-    assert agreement_in(tmp_path) == Agreement(pairs=4, compared=3, matched=2)
-    assert agreement_in(tmp_path / "none") == Agreement(0, 0, 0)
+    halves = [recorded(number, 1, label) for number, label in enumerate((1, 1, 2))]
+    lost = shadow("lost", error="timeout")
+    directory = write(tmp_path, "loan", [pair(*each) for each in halves] + [pair(primary("lost"), lost)])
+    assert agreement_in(directory) == Agreement(pairs=4, compared=3, matched=2)
 
 
 def test_the_spread_shrinks_with_more_draws() -> None:

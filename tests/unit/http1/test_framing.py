@@ -4,7 +4,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from router.http1.framing import Framing, Malformed, chunk, request_framing, response_framing, unchunk
+from router.http1.framing import (
+    MAX_LENGTH,
+    Framing,
+    Malformed,
+    chunk,
+    request_framing,
+    response_framing,
+    unchunk,
+)
 
 
 @pytest.mark.parametrize(
@@ -63,3 +71,12 @@ def test_a_chunk_is_undone(data: bytes) -> None:
     whole = chunk(data)
     assert unchunk(whole) == data
     assert int(whole.partition(b"\r\n")[0], 16) == len(data)
+
+
+def test_a_length_no_number_of_63_bits_holds_is_refused() -> None:
+    assert request_framing(1, {b"content-length": b"%d" % MAX_LENGTH}) == (Framing.LENGTH, MAX_LENGTH)
+    beyond = {b"content-length": b"%d" % (MAX_LENGTH + 1)}
+    with pytest.raises(Malformed):
+        request_framing(1, beyond)
+    with pytest.raises(Malformed):
+        response_framing(200, False, beyond)

@@ -9,6 +9,9 @@ from router.http1.head import (
     ResponseHead,
     compose_request,
     field_of,
+    is_host,
+    is_lookalike,
+    refuse_odd_answer,
     refuse_repeated,
     response_lines,
 )
@@ -129,10 +132,11 @@ def test_an_absolute_target_names_the_host(target: bytes, host: bytes, path: byt
 @pytest.mark.parametrize(
     ("method", "target"),
     [
-        (b"CONNECT", b"http://a:1"),
         (b"CONNECT", b"a:1"),
         (b"GET", b"*"),
         (b"GET", b"ftp://a/"),
+        (b"GET", b"http:///x"),
+        (b"GET", b"http://u@a/x"),
         (b"GET", b"x"),
     ],
 )
@@ -155,3 +159,77 @@ def test_what_an_upstream_names_for_its_hop_stays_behind_but_never_what_says_how
     head = ResponseHead(200, b"OK", True, fields, index)
     head.read_connection()
     assert response_lines(head) == b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\nx: 3\r\n"
+
+
+@pytest.mark.parametrize(
+    "value", [b"a.example", b"my_service:80", b"[2001:db8::1]:8080", b"192.0.2.1", b"a:"]
+)
+def test_hosts(value: bytes) -> None:
+    assert is_host(value)
+
+
+@pytest.mark.parametrize(
+    "value", [b"", b"a b", b"a, b", b"u@a", b"a/b", b"a:b", b"2001:db8::1", b"[::1", b"a\x00", b"\xe9"]
+)
+def test_what_is_no_host(value: bytes) -> None:
+    assert not is_host(value)
+
+
+def test_lookalikes_of_fields_that_count() -> None:
+    assert is_lookalike(b"content_length")
+    assert is_lookalike(b"x-forwarded_for")
+    assert not is_lookalike(b"content-length")
+    assert not is_lookalike(b"x_tenant")
+
+
+@pytest.mark.parametrize(
+    ("method", "target", "pairs"),
+    [
+        (b"CONNECT", b"/x", ((b"Host", b"a"),)),
+        (b"ANNOUNCE", b"/x", ((b"Host", b"a"),)),
+        (b"GET", b"/x", ()),
+        (b"GET", b"/x", ((b"Host", b"a b"),)),
+        (b"GET", b"http://a/x", ()),
+        (b"GET", b"/x#y", ((b"Host", b"a"),)),
+        (b"GET", b"/x", ((b"Host", b"a"), (b"Content_Length", b"1"))),
+    ],
+)
+def test_starts_that_are_refused(
+    method: bytes, target: bytes, pairs: tuple[tuple[bytes, bytes], ...]
+) -> None:
+    with pytest.raises(Malformed):
+        RequestHead(method, target, True, *fields_of(*pairs)).read_start()
+
+
+def test_an_old_client_names_no_host() -> None:
+    RequestHead(b"GET", b"/x", False, *fields_of()).read_start()
+
+
+@pytest.mark.parametrize(
+    ("status", "reason", "version", "pairs"),
+    [
+        (99, b"X", "1.1", ()),
+        (600, b"X", "1.1", ()),
+        (200, b"O\x00K", "1.1", ()),
+        (200, b"OK", "2.0", ()),
+        (200, b"OK", "1.0", ((b"Transfer-Encoding", b"chunked"),)),
+        (104, b"X", "1.1", ((b"Content-Length", b"5"),)),
+        (103, b"X", "1.1", ((b"Transfer-Encoding", b"chunked"),)),
+    ],
+)
+def test_answers_that_are_refused(
+    status: int, reason: bytes, version: str, pairs: tuple[tuple[bytes, bytes], ...]
+) -> None:
+    with pytest.raises(Malformed):
+        refuse_odd_answer(ResponseHead(status, reason, version == "1.1", *fields_of(*pairs)), version)
+
+
+def test_usual_answers_are_not_refused() -> None:
+    refuse_odd_answer(ResponseHead(200, b"", False, *fields_of((b"Content-Length", b"5"))), "1.0")
+    refuse_odd_answer(ResponseHead(103, b"Early Hints", True, *fields_of((b"Content-Length", b"0"))), "1.1")
+
+
+@pytest.mark.parametrize(("status", "kept"), [(200, True), (304, True), (204, False), (103, False)])
+def test_a_length_of_no_body_is_not_passed_on(status: int, kept: bool) -> None:
+    head = ResponseHead(status, b"X", True, *fields_of((b"Content-Length", b"5")))
+    assert (b"Content-Length" in response_lines(head)) is kept

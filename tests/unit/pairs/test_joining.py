@@ -2,6 +2,7 @@
 
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from router.channel import Capture
 from router.pairs.joining import Joined, Joiner, Stray
@@ -43,6 +44,17 @@ def test_a_noise_copy_goes_to_the_primarys_own_version() -> None:
     joiner = Joiner()
     joiner.add(primary("a", copies=("v1",)), 0)
     assert outline(joiner.add(shadow("a", version="v1"), 0)) == [("a", "v1", "ps")]
+
+
+def test_noise_and_shadows_of_one_request_are_pairs_of_their_own_whatever_becomes_of_each() -> None:
+    joiner = Joiner(deadline=30)
+    joiner.add(primary("a", copies=("v2", "v3", "v1")), 0)
+    settled = joiner.add(shadow("a", b"", error="timeout"), 1)
+    settled += joiner.add(shadow("a", version="v1"), 2)
+    assert outline(settled) == [("a", "v2", "ps"), ("a", "v1", "ps")]
+    assert outline(joiner.expire(30)) == [("a", "v3", "p")]
+    assert outline(joiner.add(shadow("a", version="v3"), 31)) == [("a", "late")]
+    assert (joiner.waiting, joiner.bytes) == (0, 0)
 
 
 def test_the_deadline_counts_from_the_first_half() -> None:
@@ -97,6 +109,16 @@ def test_over_the_bytes_the_oldest_leave() -> None:
     assert outline(joiner.add(shadow("b", b"x" * 8000), 0)) == [("a", "v2", "s")]
     assert outline(joiner.add(shadow("c", b"x" * 50_000), 0)) == [("b", "v2", "s"), ("c", "v2", "s")]
     assert (joiner.waiting, joiner.bytes) == (0, 0)
+
+
+def test_heads_count_as_well_as_bodies() -> None:
+    half = shadow("a")
+    long = replace(half.answer.message, headers=((b"x-long", b"x" * 50_000),) * 2)
+    joiner = Joiner(max_bytes=100_000)
+    assert outline(joiner.add(replace(half, answer=replace(half.answer, message=long)), 0)) == [
+        ("a", "v2", "s")
+    ]
+    assert joiner.bytes == 0
 
 
 @st.composite

@@ -9,10 +9,19 @@ from router.channel import Capture
 from router.pairs.comparators.bytes import BytesComparator
 from router.pairs.comparators.json import JsonComparator
 from router.pairs.joining import Joined
-from router.pairs.pair import build
+from router.pairs.pair import CONCEALED, MAX_POINTER, build
 from router.pairs.redaction import Redactor
-from router.pairs.settings import RedactSpec
+from router.pairs.settings import PairSettings, RedactSpec
+from router.pairs.slices import Slicer
 from tests.support.captures import message, primary, shadow
+
+
+def with_status(half: Capture, status: int) -> Capture:
+    return msgspec.structs.replace(half, answer=msgspec.structs.replace(half.answer, status=status))
+
+
+def with_error(half: Capture, error: str) -> Capture:
+    return msgspec.structs.replace(half, answer=msgspec.structs.replace(half.answer, error=error))
 
 
 def logged(left: Capture | None, right: Capture | None, redact: RedactSpec | None = None) -> dict[str, Any]:
@@ -70,6 +79,11 @@ def test_all_of_it() -> None:
         "differences": [{"at": "/y", "primary": 1, "shadow": 2}],
         "differences_more": 0,
         "exchange": "a",
+        "slices": {},
+        "subject": None,
+        "cohort": 0,
+        "labels": None,
+        "values": None,
     }
 
 
@@ -137,6 +151,107 @@ def test_the_comparator_decides() -> None:
     assert build(joined, BytesComparator(), redactor).verdict == "mismatch"
 
 
+def test_what_redaction_took_before_a_crash_cannot_be_compared_any_more() -> None:
+    redactor = Redactor(RedactSpec(response=("/k",)))
+    for left, right in (({"k": 1}, {"k": 2}), ({"k": 1}, {"k": 1}), ({"k": 1, "y": 1}, {"k": 1, "y": 2})):
+        halves = [redactor.capture(half) for half in (primary("a", left), shadow("a", right))]
+        found = build(Joined(halves[0], halves[1], "v2", ()), JsonComparator(), redactor)
+        assert (found.verdict, found.score) == ("incomparable", None)
+        assert [each.at for each in found.differences] == ["error"]
+        assert found.differences[0].primary == CONCEALED
+
+
+def test_an_error_stays_an_error_after_a_crash() -> None:
+    redactor = Redactor(RedactSpec(response=("/k",)))
+    halves = [redactor.capture(half) for half in (primary("a", {"k": 1}), shadow("a", b"", error="timeout"))]
+    found = build(Joined(halves[0], halves[1], "v2", ()), JsonComparator(), redactor)
+    assert (found.verdict, found.shadow.error) == ("incomparable", "timeout")
+    assert found.differences[0].shadow == "timeout"
+
+
+OUTCOMES = [
+    (primary("a", {"y": 1}), shadow("a", {"y": 1}), "match"),
+    (primary("a", {"y": 1}), shadow("a", {"y": 2}), "mismatch"),
+    *[
+        (primary("a"), shadow("a", b"", error=error), "incomparable")
+        for error in ("timeout", "connect_failed", "upstream_reset", "bad_upstream_answer", "client_gone")
+    ],
+    (primary("a"), shadow("a", message(b"[1, 2", truncated=True)), "incomparable"),
+    (primary("a", message(b"[1, 2", truncated=True)), shadow("a"), "incomparable"),
+    (with_status(primary("a"), 503), shadow("a"), "mismatch"),
+    (primary("a"), with_status(shadow("a"), 500), "mismatch"),
+    (with_error(primary("a"), "upstream_reset"), shadow("a"), "incomparable"),
+    (primary("a"), None, "incomparable"),
+    (None, shadow("a"), "incomparable"),
+]
+
+
+@pytest.mark.parametrize(("left", "right", "verdict"), OUTCOMES)
+def test_every_outcome_is_a_pair(left: Capture | None, right: Capture | None, verdict: str) -> None:
+    pair = logged(left, right)
+    assert pair["verdict"] == verdict
+    for half, kept in ((pair["primary"], left), (pair["shadow"], right)):
+        assert half["error"] == ("missing" if kept is None else kept.answer.error or None)
+        assert half["status"] == (0 if kept is None else kept.answer.status)
+        assert half["truncated"] == (kept is not None and kept.answer.message.truncated)
+
+
+def test_slices_are_read_from_what_is_left_of_the_request() -> None:
+    settings = PairSettings.model_validate(
+        {
+            "hash": {"key": "k" * 16, "request": ["/card"]},
+            "slices": {"card": {"json": "/card"}, "amount": {"json": "/amount"}, "auth": {"header": "x"}},
+        }
+    )
+    slicer = Slicer(settings.slices)
+    joined = Joined(primary("a"), shadow("a"), "v2", ())
+    pair = build(joined, JsonComparator(), Redactor.of(settings), slicer)
+    assert pair.slices["card"].startswith("hmac-sha256:")
+    assert (pair.slices["amount"], pair.slices["auth"]) == ("7", "none")
+    lost = build(Joined(None, shadow("a"), "v2", ()), JsonComparator(), Redactor.of(settings), slicer)
+    assert set(lost.slices.values()) == {"none"}
+
+
+def test_the_cohort_and_the_subject_are_those_of_the_request() -> None:
+    marked = msgspec.structs.replace(primary("a"), cohort=4, subject="abc")
+    pair = logged(marked, shadow("a"))
+    assert (pair["cohort"], pair["subject"]) == (4, "abc")
+
+
+def test_a_name_that_never_ends_does_not_go_on_in_the_differences() -> None:
+    long = "n" * 100_000
+    line = logged(primary("a", {"x": {long: 1}}), shadow("a", {"x": {long: 2}}))
+    (found,) = line["differences"]
+    assert found == {"at": "/x/" + "n" * (MAX_POINTER - 4) + "…", "primary": 1, "shadow": 2}
+    hidden = logged(
+        primary("a", {long: {"s": 1}}), shadow("a", {long: {"s": 2}}), RedactSpec(response=(f"/{long}/s",))
+    )
+    assert [each["primary"] for each in hidden["differences"]] == ["[redacted]"]
+
+
 def test_nothing_is_no_pair() -> None:
     with pytest.raises(ValueError, match="at least one half"):
         logged(None, None)
+
+
+CHUNK = b'data: {"choices":[{"index":0,"delta":{"content":"a"},"finish_reason":"stop"}]}\n\n'
+STREAM = message(CHUNK * 4 + b"data: [DONE]\n\n", ((b"content-type", b"text/event-stream"),))
+
+
+def test_a_streamed_completion_tells_its_pace() -> None:
+    line = logged(primary("a", STREAM), shadow("a", {"y": 2}))
+    assert line["primary"]["stream"] == {
+        "finish_reason": "stop",
+        "tokens": 4,
+        "counted": "chunks",
+        "first_token_ms": 1.0,
+        "tokens_per_second": 4000.0,
+    }
+    assert "stream" not in line["shadow"]
+
+
+@pytest.mark.parametrize("pointer", ["/choices/0/finish_reason", "/choices/*"])
+def test_what_is_redacted_is_not_told_as_pace(pointer: str) -> None:
+    line = logged(primary("a", STREAM), shadow("a"), RedactSpec(response=(pointer,)))
+    assert line["primary"]["stream"]["finish_reason"] is None
+    assert "stop" not in str(line["primary"])

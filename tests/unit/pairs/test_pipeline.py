@@ -4,15 +4,14 @@ import errno
 import json
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from router.channel import Capture, RecorderSettings, encode
-from router.pairs.comparators import Comparator
 from router.pairs.joining import Joined, Joiner
 from router.pairs.pair import Pair, build
-from router.pairs.pipeline import Pipeline
-from router.pairs.redaction import Redactor
+from router.pairs.pipeline import RESENT_WITHIN, TOLD_AFTER, Pipeline
 from router.pairs.spool import Spool
 from tests.support.captures import message, primary, shadow
 
@@ -60,7 +59,9 @@ class Bench:
         return {} if tally is None else dict(tally.dropped)
 
     def pending(self) -> int:
-        """Captures in the spool; segments hold one each here, and the last stays open."""
+        """Captures in the spool that are needed; segments hold one each here, and the last stays open."""
+        for _ in range(TOLD_AFTER + 1):
+            self.pipeline.expire(0.0)
         self.spool.close()
         return len(list((self.root / ".spool").glob("*.spool")))
 
@@ -190,10 +191,10 @@ def test_a_queue_that_is_full_takes_no_more_until_it_is_worked_off(tmp_path: Pat
 def test_a_pair_that_trips_the_comparator_does_not_stop_the_others(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def stumble(joined: Joined, comparator: Comparator, redactor: Redactor) -> Pair:
+    def stumble(joined: Joined, *rules: Any) -> Pair:
         if joined.version == "v3":
             raise ZeroDivisionError
-        return build(joined, comparator, redactor)
+        return build(joined, *rules)
 
     monkeypatch.setattr("router.pairs.pipeline.build", stumble)
     bench.take(primary("a", copies=("v3",)), shadow("a", version="v3"), primary("b"), shadow("b"))
@@ -255,6 +256,43 @@ def test_recovery_of_half_of_a_written_pair_makes_no_missing_one(tmp_path: Path)
     bench.pipeline.finish(0.0, 0.0)
     assert bench.sink.lines == []
     assert bench.pending() == 0
+
+
+def test_what_the_dead_recorder_had_taken_is_not_taken_again_when_it_is_sent_again(tmp_path: Path) -> None:
+    bench = recovered(tmp_path, [primary("a"), shadow("a"), primary("b")], {("a", "v2")})
+    bench.take(primary("a"), shadow("a"), primary("b"), shadow("b"), now=1.0)
+    bench.pipeline.finish(1.0, 0.0)
+    assert bench.sink.exchanges() == ["b"]
+    assert bench.dropped() == {}
+    assert bench.pending() == 0
+
+
+def test_what_was_recovered_is_forgotten_when_nobody_can_send_it_again(tmp_path: Path) -> None:
+    bench = recovered(tmp_path, [primary("a"), shadow("a")], set())
+    bench.pipeline.expire(RESENT_WITHIN + 1.0)
+    bench.take(primary("a"), shadow("a"), now=RESENT_WITHIN + 1.0)
+    bench.pipeline.work(0.0)
+    assert bench.sink.exchanges() == ["a", "a"]
+
+
+def test_a_written_pair_stays_in_the_spool_until_its_worker_knows_that_it_was_taken(bench: Bench) -> None:
+    bench.take(primary("a"), shadow("a"))
+    bench.pipeline.work(0.0)
+    bench.pipeline.expire(0.0)
+    assert sum(path.stat().st_size for path in (bench.root / ".spool").iterdir()) > 0
+    assert bench.pending() == 0
+
+
+def test_every_line_is_offered_to_the_other_sinks_also_when_the_file_fails(tmp_path: Path) -> None:
+    offered: list[bytes] = []
+    sink = MemorySink()
+    sink.failure = OSError(errno.ENOSPC, "no")
+    pipeline = Pipeline(Spool(tmp_path), sink, Joiner(), offered.append)
+    pipeline.configure(RecorderSettings("unused", 1, 1.0, 1.0, {"loan": b""}))
+    for half in (primary("a"), shadow("a")):
+        pipeline.take(half, 0.0)
+    pipeline.work(0.0)
+    assert [json.loads(line)["exchange"] for line in offered] == ["a"]
 
 
 def test_hostile_bodies_pass_through(bench: Bench) -> None:

@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from router.pairs.comparators.json import JsonComparator
-from router.pairs.pointer import join, split
+from router.pairs.pointer import covers, join, overlap, split
 
 
 @given(st.lists(st.text(), min_size=1))
@@ -22,3 +22,19 @@ def test_escapes_and_positions() -> None:
 def test_what_is_no_pointer_is_refused(pointer: str) -> None:
     with pytest.raises(ValidationError, match="is no JSON pointer"):
         JsonComparator(ignore=(pointer,))
+
+
+@pytest.mark.parametrize(
+    ("pattern", "at", "within", "meets"),
+    [
+        ("/a", "/a", True, True),
+        ("/a", "/a/b", True, True),
+        ("/a/b", "/a", False, True),
+        ("/a/*/c", "/a/7/c/d", True, True),
+        ("/a/*/c", "/a/7/d", False, False),
+        ("/a", "/b", False, False),
+    ],
+)
+def test_what_a_pattern_covers_and_what_it_meets(pattern: str, at: str, within: bool, meets: bool) -> None:
+    assert covers(split(pattern), split(at)) is within
+    assert overlap(split(pattern), split(at)) is overlap(split(at), split(pattern)) is meets

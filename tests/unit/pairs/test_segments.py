@@ -1,3 +1,4 @@
+import fcntl
 import tempfile
 from pathlib import Path
 
@@ -5,7 +6,7 @@ import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
-from router.pairs.segments import deployments, lines, lines_backwards, segments
+from router.pairs.segments import Torn, deployments, lines, lines_backwards, segments
 
 
 def test_each_segment_once_in_order_and_nothing_else(tmp_path: Path) -> None:
@@ -40,6 +41,27 @@ def test_a_damaged_packed_segment_ends_shortly_before_the_damage(tmp_path: Path)
     assert found == whole[: len(found)]
     path.write_bytes(b"rubbish")
     assert list(lines(path)) == []
+
+
+def test_a_torn_last_line_is_named_with_its_place_once_nobody_writes_there(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_bytes(b'{"a":1}\n{"a":2')
+    notes: list[Torn] = []
+    with path.open("rb") as writer:
+        fcntl.flock(writer.fileno(), fcntl.LOCK_EX)
+        assert list(lines(path, notes.append)) == [b'{"a":1}\n']
+    assert notes == []
+    assert list(lines(path, notes.append)) == [b'{"a":1}\n']
+    assert notes == [Torn(path, 8, "a line is torn")]
+    assert str(notes[0]) == f"{path}: from byte 8 on a line is torn, left out"
+
+
+def test_a_damage_is_named_with_the_byte_up_to_which_all_was_read(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl.zst"
+    path.write_bytes(zstandard.compress(b"a\n" * 1_000_000) + b"rubbish")
+    notes: list[Torn] = []
+    read = sum(len(line) for line in lines(path, notes.append))
+    assert notes == [Torn(path, read, "the packed file is damaged")]
 
 
 @given(

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from router.channel import encode
-from router.pairs.spool import Spool, SpoolFull, captures, started
+from router.pairs.spool import MAX_AGE, Spool, SpoolFull, captures, started
 from tests.support.captures import primary, shadow
 
 FRAME = encode(primary("a"))
@@ -61,6 +61,26 @@ def test_a_quiet_spool_is_emptied(tmp_path: Path) -> None:
         spool.release(spool.append(FRAME))
     assert [path.stat().st_size for path in files(tmp_path)] == [0]
     assert spool.size == 0
+
+
+def test_what_is_done_does_not_lie_there_because_little_comes(tmp_path: Path) -> None:
+    spool = Spool(tmp_path)
+    spool.release(spool.append(FRAME))
+    assert spool.size == len(FRAME)
+    spool.tidy(0.0)
+    assert ([path.stat().st_size for path in files(tmp_path)], spool.size) == ([0], 0)
+
+
+def test_a_segment_in_which_something_is_always_pending_is_left_in_time(tmp_path: Path) -> None:
+    spool = Spool(tmp_path)
+    first = last = spool.append(FRAME)
+    for second in range(int(MAX_AGE) + 1):
+        spool.tidy(float(second))
+        last, before = spool.append(FRAME), last
+        spool.release(before)
+    assert last is not first
+    assert files(tmp_path) == [last.path]
+    assert spool.size == len(FRAME)
 
 
 def test_what_is_pending_stays_on_closing(tmp_path: Path) -> None:

@@ -44,6 +44,19 @@ def test_each_side_is_copied_to_the_other() -> None:
     assert plan(share=500).copies is None
 
 
+def test_copies_have_a_budget_of_their_own() -> None:
+    slow = plan(mirror=1000, copies={"timeout": "60s"}).copies
+    assert slow is not None
+    assert slow.timeout == 60.0
+
+
+def test_noise_is_a_part_of_what_is_copied() -> None:
+    noisy, quiet = plan(mirror=1000, noise="5%").copies, plan(mirror=1000).copies
+    assert noisy is not None
+    assert quiet is not None
+    assert (noisy.noise, quiet.noise) == (500, 0)
+
+
 def test_a_request_may_name_its_version_only_while_the_candidate_is_exposed() -> None:
     force = Force("x-router-version", {"v1": "v1", "v2": "v2"})
     header = {"header": "X-Router-Version"}

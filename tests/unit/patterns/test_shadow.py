@@ -3,8 +3,10 @@
 import pytest
 from pydantic import ValidationError
 
+from router.patterns.copying import NOISE
 from router.patterns.plan import Copies, Exposure, Plan
 from router.patterns.shadow import ShadowPattern
+from router.spec import share_parts
 
 SHADOW = {"pattern": "shadow", "primary": "v1", "shadows": ["v2", "v3"]}
 
@@ -33,11 +35,21 @@ def test_no_exposure_lets_a_shadow_answer(mirror: int) -> None:
         {"shadows": []},
         {"sample": "101%"},
         {"max_in_flight": 0},
-        {"noise": True},
-        {"noise": False},
+        {"noise": "101%"},
+        {"noise": "always"},
         {"unknown": 1},
     ],
 )
 def test_what_is_refused(change: dict[str, object]) -> None:
     with pytest.raises(ValidationError):
         ShadowPattern.model_validate(SHADOW | change)
+
+
+@pytest.mark.parametrize(
+    ("noise", "parts"),
+    [(True, share_parts(NOISE)), (False, 0), ("100%", 10_000), ("0.5%", 50), (0.25, 2500)],
+)
+def test_a_part_of_the_copied_requests_goes_to_the_primary_as_well(noise: object, parts: int) -> None:
+    copies = ShadowPattern.model_validate(SHADOW | {"noise": noise}).plan("loan", Exposure("v1", mirror=1)).copies
+    assert copies is not None
+    assert copies.noise == parts

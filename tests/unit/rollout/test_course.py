@@ -2,7 +2,9 @@
 
 from math import inf
 
-from router.rollout.course import Course, Rung, endless, rungs_of
+from router.rollout.course import Course, Rung, conditions, endless, rungs_of
+from router.rollout.gates.error_rate import ErrorRateGate
+from router.rollout.gates.sample_ratio import SampleRatioGate
 from router.rollout.steps import CanaryStep, Step
 
 
@@ -27,6 +29,18 @@ def test_shares_become_parts_and_a_pause_carries_what_was_before() -> None:
 
 def test_a_pause_at_the_beginning_holds_everything_back() -> None:
     assert rungs_of([Step.model_validate({"pause": True})]) == (Rung(0, pause=True),)
+
+
+def test_a_step_that_does_not_say_how_long_waits_for_its_gates_and_without_any_for_a_person() -> None:
+    errors, split = ErrorRateGate(), SampleRatioGate()
+    plain = CanaryStep.model_validate({"share": "10%"})
+    gated = CanaryStep.model_validate({"share": "10%", "gates": [{"error_rate": {}}]})
+    watched = CanaryStep.model_validate({"share": "10%", "gates": [{"sample_ratio": {}}]})
+    assert [rung.hold for rung in rungs_of([plain, gated, watched])] == [inf, 0.0, inf]
+    assert [rung.hold for rung in rungs_of([plain, gated], (errors,))] == [0.0, 0.0]
+    assert rungs_of([plain], (split,))[0].hold == inf
+    assert rungs_of([gated])[0].gates == (errors,)
+    assert conditions((split, errors)) == (errors,)
 
 
 def test_a_shadow_never_ends_and_never_answers() -> None:

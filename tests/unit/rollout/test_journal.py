@@ -8,11 +8,16 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
+from router.rollout import journal as module
+from router.rollout.evidence_counts import Arm, Block, Exposed, Sample
 from router.rollout.journal import Entry, Journal, JournalError, Record
 from router.rollout.phase import Phase
+from router.rollout.samples import EvidenceSample, KeptEvidence
 from router.rollout.state import RolloutState
+from router.rollout.verdict import Ruling, Verdict
 
 LOAN = RolloutState("loan", "canary", "v1", ("v2",), Phase.PROGRESSING, 1, 1000, 0, 12.5, "anna", "go", 1.0)
 FRAUD = RolloutState("fraud", "", "v1")
@@ -198,3 +203,48 @@ def test_a_path_below_a_file_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(JournalError, match="can't be opened"):
         Journal(tmp_path / "file" / "router.db")
+
+
+def sample(number: int, deployment: str = "loan", began: int = 1) -> EvidenceSample:
+    state = RolloutState(deployment, "canary", "v1", ("v2",), cohort=began, began=began)
+    block = Block(began, Exposed(1000), 0.0, 1.0, Sample(candidate=Arm(number, number)))
+    return EvidenceSample(number, 10.0 * number, 1000.0, state, "v2", (block,))
+
+
+def test_evidence_is_kept_of_the_newest_rollout_and_goes_with_its_state(journal: Journal) -> None:
+    kept = KeptEvidence("loan", 2, 12.5, b"\x90", 3)
+    journal.write(Record(1, (LOAN,), evidence=(kept, KeptEvidence("fraud", 1, 0.0, b""))))
+    journal.write(Record(1, evidence=(KeptEvidence("loan", 4, 1.0, b"\x91"),)))
+    assert journal.evidence() == {
+        "fraud": KeptEvidence("fraud", 1, 0.0, b""),
+        "loan": KeptEvidence("loan", 4, 1.0, b"\x91"),
+    }
+
+
+def test_samples_are_told_oldest_first_rollout_by_rollout_and_once(journal: Journal) -> None:
+    journal.write(Record(1, samples=(sample(1, began=5), sample(2), sample(1, "fraud"))))
+    journal.write(Record(1, samples=(sample(1), sample(2))))
+    assert journal.samples("loan") == [sample(1), sample(2), sample(1, began=5)]
+    assert journal.samples("none") == []
+
+
+def test_it_does_not_grow_without_bound(journal: Journal) -> None:
+    many = tuple(entry(number) for number in range(1, module.MOST_ENTRIES + 4))
+    journal.write(Record(1, entries=(*many, entry(10_000, "fraud"))))
+    kept = journal.history("loan", limit=10 * module.MOST_ENTRIES)
+    assert (len(kept), kept[0].id, kept[-1].id) == (module.MOST_ENTRIES, module.MOST_ENTRIES + 3, 4)
+    assert len(journal.history("fraud")) == 1
+    old = tuple(sample(number) for number in range(module.MOST_SAMPLES))
+    new = tuple(sample(number, began=2) for number in range(10))
+    journal.write(Record(1, samples=(*old, sample(1, "fraud"))))
+    journal.write(Record(1, samples=new))
+    left = journal.samples("loan")
+    assert (len(left), left[0].number, left[-1].state.began) == (module.MOST_SAMPLES, 10, 2)
+    assert len(journal.samples("fraud")) == 1
+
+
+def test_what_gates_said_comes_back(journal: Journal) -> None:
+    said = (Ruling("error_rate", Verdict.FAIL, "error ratio 9", {"ratio": 9.0}, hold=True, wait=3.0),)
+    told = msgspec.structs.replace(entry(1), gates=said)
+    journal.write(Record(1, entries=(told,)))
+    assert journal.history("loan") == [told]

@@ -3,9 +3,12 @@
 from math import inf
 
 import pytest
+from msgspec.structs import replace
 
 from router.rollout import ramp
 from router.rollout.course import Course, Rung, endless
+from router.rollout.gates.error_rate import ErrorRateGate
+from router.rollout.verdict import Ruling, Verdict
 from router.rollout.waiting import duration, percent, waits_for
 
 CANARY = Course(
@@ -70,3 +73,80 @@ def test_a_step_without_a_hold_waits_for_a_person() -> None:
     assert ramp.decide(course, state) == ()
     assert waits_for(course, state) == "promote, to go on to 80% (step 2 of 2): this step has no hold"
     assert ramp.promote(course, state).share == 8000
+
+
+GATED = Course(
+    "loan",
+    "canary",
+    "v1",
+    ("v2",),
+    (Rung(1000, hold=600.0), Rung(2500, hold=60.0)),
+    0.0,
+    gates=(ErrorRateGate(),),
+)
+SHORT = Ruling(
+    "error_rate",
+    Verdict.INCONCLUSIVE,
+    "error ratio 1.1 [0.6, 2.3], must be shown below 2",
+    wait=237.0,
+)
+PASSES = Ruling("error_rate", Verdict.PASS, "error ratio 0.9")
+
+
+@pytest.mark.parametrize(
+    ("held", "rulings", "said"),
+    [
+        (60, (SHORT,), "the hold: 9m left, then 25% (step 2 of 2) if its gates pass"),
+        (
+            60,
+            (replace(SHORT, hold=True, why="error ratio 3 leans against the candidate"),),
+            "the hold: 9m left, then 25% (step 2 of 2) if its gates pass; "
+            "now error_rate: error ratio 3 leans against the candidate",
+        ),
+        (
+            600,
+            (SHORT,),
+            "evidence, holding at 10%: error ratio 1.1 [0.6, 2.3], must be shown below 2; about 4m at this traffic",
+        ),
+        (600, (), "evidence, holding at 10%: not asked yet"),
+        (
+            600,
+            (replace(SHORT, verdict=Verdict.ERROR, why="connection refused", wait=None),),
+            "a gate that answers, holding at 10%: connection refused",
+        ),
+        (
+            600,
+            (PASSES, Ruling("sample_ratio", Verdict.INCONCLUSIVE, "share 7%", hold=True)),
+            "better evidence, holding at 10%: share 7%",
+        ),
+        (600, (PASSES,), "the hold: 0s left, then 25% (step 2 of 2) if its gates pass"),
+    ],
+)
+def test_a_step_with_gates_says_what_they_want(held: float, rulings: tuple[Ruling, ...], said: str) -> None:
+    state = ramp.passed(GATED, ramp.reconcile(GATED, None), held)
+    assert waits_for(GATED, state, rulings) == said
+
+
+def test_a_step_that_may_be_given_up_says_when() -> None:
+    course = replace(GATED, on_inconclusive="pause", give_up=7200.0)
+    state = ramp.passed(course, ramp.reconcile(course, None), 1200.0)
+    why = replace(SHORT, why="3 requests", wait=None)
+    assert waits_for(course, state, (why,)) == "evidence, holding at 10%: 3 requests; else it pauses in 1h50m"
+
+
+@pytest.mark.parametrize(
+    ("wait", "about"), [(7.4, "7s"), (237.0, "4m"), (4000.0, "1h7m"), (100_000.0, "1d4h"), (0.2, "1s")]
+)
+def test_a_gate_that_knows_how_long_it_may_take_is_asked(wait: float, about: str) -> None:
+    state = ramp.passed(GATED, ramp.reconcile(GATED, None), 600.0)
+    said = waits_for(GATED, state, (replace(SHORT, why="3 requests", wait=wait),))
+    assert said == f"evidence, holding at 10%: 3 requests; about {about} at this traffic"
+
+
+def test_a_pause_that_a_gate_brought_says_so() -> None:
+    course = replace(GATED, on_fail="pause")
+    failed = replace(SHORT, verdict=Verdict.FAIL, why="error ratio 9")
+    (move,) = ramp.decide(course, ramp.reconcile(course, None), (failed,))
+    assert waits_for(course, move.state, (failed,)) == (
+        "resume, to go on with 10% (step 1 of 2), or promote; error_rate fails: error ratio 9"
+    )

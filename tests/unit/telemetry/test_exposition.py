@@ -8,7 +8,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 from prometheus_client.samples import Sample
 
-from router.channel import Histogram, PairTally, RecorderTally, Tally
+from router.channel import Histogram, PairTally, RecorderTally, SinkTally, Tally
 from router.telemetry.counters import VersionCounter, bucket_of, edge
 from router.telemetry.exposition import EDGES, ControlFacts, Exposition, FleetFacts, cumulative
 from router.telemetry.ledger import Ledger
@@ -26,6 +26,13 @@ PROMISED = {
     "router_requests_in_flight": {"deployment", "version"},
     "router_share": {"deployment", "version"},
     "router_rollout_phase": {"deployment", "phase"},
+    "router_gate_verdict": {"deployment", "gate", "verdict"},
+    "router_gate_holds": {"deployment", "gate"},
+    "router_rollout_step": {"deployment"},
+    "router_rollout_steps": {"deployment"},
+    "router_mirror_ratio": {"deployment"},
+    "router_access_lines_dropped_total": {"reason"},
+    "router_spans_dropped_total": {"reason"},
     "router_rollbacks_total": {"deployment", "cause"},
     "router_rollback_apply_seconds_bucket": {"le"},
     "router_rollback_apply_seconds_sum": set(),
@@ -36,10 +43,14 @@ PROMISED = {
     "router_copies_dropped_total": {"deployment", "version", "reason"},
     "router_router_errors_total": {"error"},
     "router_pairs_total": {"deployment", "primary", "shadow", "verdict"},
+    "router_sink_records_total": {"sink", "outcome"},
+    "router_sink_waiting": {"sink"},
+    "router_sink_healthy": {"sink"},
     "router_agreement_ratio": {"deployment", "primary", "shadow"},
     "router_endpoint_healthy": {"deployment", "version", "endpoint"},
     "router_config_reload_successful": set(),
     "router_config_reload_timestamp_seconds": set(),
+    "router_notices_total": {"outcome"},
     "router_worker_restarts_total": set(),
     "router_workers": {"state"},
     "router_generation": set(),
@@ -54,11 +65,16 @@ class Control:
             generation=12,
             persisted=False,
             config_loaded_at=1_700_000_000.5,
+            gates={("d", "error_rate"): "inconclusive", ("d", "latency"): "pass"},
+            holding=frozenset({("d", "error_rate")}),
+            steps={"d": (1, 3)},
+            mirrors={"d": 0.5},
             shares={("d", "v1"): 0.75, ("d", "v2"): 0.25},
             phases={"d": "progressing"},
             rollbacks={("d", "operator"): 2},
             rollback_apply=Histogram({bucket_of(0.004): 2}, 0.008),
             endpoints=(("d", "v1", "http://one"), ("d", "v2", "http://two"), ("d", "v2", "http://three")),
+            notices={"sent": 2},
         )
 
 
@@ -81,11 +97,15 @@ def full_ledger() -> Ledger:
         (("router_captures_dropped_total", "d", "queue_full"), 3),
         (("router_copies_dropped_total", "d", "v2", "busy"), 4),
         (("router_router_errors_total", "no_route"), 5),
+        (("router_access_lines_dropped_total", "queue_full"), 6),
+        (("router_spans_dropped_total", "failed"), 7),
     )
     ledger = Ledger()
     ledger.tally("w", Tally((series,), events, ("http://three",)))
     pair = PairTally("d", "v1", "v2", {"match": 3, "mismatch": 1}, {})
-    ledger.recorder_tally("r", RecorderTally((pair,), ((("d", "queue_full"), 4), (("d", "late"), 1))))
+    dropped = ((("d", "queue_full"), 4), (("d", "late"), 1))
+    sink = SinkTally("webhook", 7, {"refused": 2}, 5, "it answers 503")
+    ledger.recorder_tally("r", RecorderTally((pair,), dropped, sinks=(sink,)))
     return ledger
 
 
@@ -139,6 +159,12 @@ def test_values() -> None:
         ("router_rollout_phase", "d", "progressing"): 1.0,
         ("router_rollout_phase", "d", "rolled_back"): 0.0,
         ("router_rollbacks_total", "d", "operator"): 2.0,
+        ("router_gate_verdict", "d", "error_rate", "inconclusive"): 1.0,
+        ("router_gate_holds", "d", "error_rate"): 1.0,
+        ("router_gate_holds", "d", "latency"): 0.0,
+        ("router_rollout_step", "d"): 1.0,
+        ("router_rollout_steps", "d"): 3.0,
+        ("router_mirror_ratio", "d"): 0.5,
         ("router_rollback_apply_seconds_count",): 2.0,
         ("router_captures_dropped_total", "d", "queue_full"): 7.0,
         ("router_captures_dropped_total", "d", "late"): 1.0,
@@ -148,6 +174,7 @@ def test_values() -> None:
         ("router_endpoint_healthy", "d", "v2", "http://three"): 0.0,
         ("router_workers", "serving"): 2.0,
         ("router_worker_restarts_total",): 3.0,
+        ("router_notices_total", "sent"): 2.0,
         ("router_journal_persisted",): 0.0,
         ("router_config_reload_successful",): 1.0,
         ("router_config_reload_timestamp_seconds",): 1_700_000_000.5,

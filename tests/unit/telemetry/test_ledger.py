@@ -4,10 +4,11 @@ from collections import Counter
 
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
-from router.channel import Histogram, PairTally, RecorderTally, SeriesTally, Tally
+from router.channel import Histogram, PairTally, RecorderTally, SeriesTally, SinkTally, Tally
 from router.telemetry.counters import EventCounter, VersionCounter
-from router.telemetry.ledger import Ledger
+from router.telemetry.ledger import Ledger, SinkTotals
 
 
 def series(requests: int, *, code: int = 200, in_flight: int = 0, version: str = "v1") -> SeriesTally:
@@ -77,6 +78,24 @@ def test_recorders_are_merged_the_same_way() -> None:
     assert ledger.dropped() == {("d", "full"): 2}
 
 
+def test_sinks_of_all_recorders_count_together_and_only_the_living_have_records_waiting() -> None:
+    ledger = Ledger()
+    for source, delivered in (("r1", 3), ("r1", 5), ("r2", 1)):
+        sink = SinkTally("webhook", delivered, {"refused": 1}, 2, "away")
+        ledger.recorder_tally(source, RecorderTally((), (), sinks=(sink,)))
+    assert ledger.sinks() == {"webhook": SinkTotals(6, {"refused": 2}, 4, "away")}
+    ledger.gone("r1")
+    ledger.gone("r2")
+    assert ledger.sinks() == {"webhook": SinkTotals(6, {"refused": 2}, 0, "")}
+
+
+def test_a_sink_that_was_removed_and_came_back_counts_as_one() -> None:
+    ledger = Ledger()
+    sinks = (SinkTally("webhook", 2, {}, 1), SinkTally("webhook", 3, {"removed": 1}, 0))
+    ledger.recorder_tally("r", RecorderTally((), (), sinks=sinks))
+    assert ledger.sinks() == {"webhook": SinkTotals(5, {"removed": 1}, 1, "")}
+
+
 def test_there_is_no_agreement_without_comparable_pairs() -> None:
     ledger = Ledger()
     ledger.recorder_tally("r", pairs(0))
@@ -107,12 +126,15 @@ def test_summary_of_a_deployment() -> None:
     assert ledger.summary("unknown") == {}
 
 
-def test_what_fell_back_counts_as_the_failure_of_the_version_that_could_not_answer() -> None:
-    stable = VersionCounter("d", "v1", "live")
+def test_what_fell_back_counts_once_as_the_failure_of_the_version_that_could_not_answer() -> None:
+    stable, candidate = VersionCounter("d", "v1", "live"), VersionCounter("d", "v2", "live", cohort=3)
     stable.start()
     stable.finish(200, 0.1, -1.0)
+    candidate.start()
+    candidate.fall_back()
     ledger = Ledger()
-    ledger.tally("a", Tally((stable.tally(),), ((("router_fallbacks_total", "d", "v2"), 1),)))  # type: ignore[arg-type]
+    rows = (stable.tally(), candidate.tally())
+    ledger.tally("a", Tally(rows, ((("router_fallbacks_total", "d", "v2"), 1),)))  # type: ignore[arg-type]
     ledger.tally("b", Tally((), ((("router_fallbacks_total", "other", "v2"), 5),)))
     assert {name: (seen.requests, seen.errors) for name, seen in ledger.summary("d").items()} == {
         "v1": (1, 0),
@@ -150,3 +172,50 @@ def test_events_of_a_counter_arrive() -> None:
     events.add("router_retries_total", "d", "v1", by=2)
     ledger.tally("a", Tally((), tuple(events.counts.items())))
     assert ledger.events() == {("router_retries_total", "d", "v1"): 3}
+
+
+def test_cohorts_and_slices_of_one_version_are_one_to_whoever_looks() -> None:
+    ledger = Ledger()
+    rows = [
+        replace(series(requests), cohort=cohort, slice=slice, fallbacks=1, broken=1)
+        for requests, cohort, slice in ((10, 0, ""), (20, 3, "tenant=a"), (30, 3, "tenant=b"), (40, 4, ""))
+    ]
+    ledger.tally("a", tally(*rows))
+    totals = ledger.series()["d", "v1", "live"]
+    assert (totals.requests, totals.errors, totals.fallbacks) == (104, 8, 4)
+    assert totals.duration == Histogram({5: 100}, 50.0)
+    # A worker folds an old cohort into what is no evidence: the sum stays.
+    ledger.tally(
+        "a", tally(replace(series(30), fallbacks=1, broken=1), replace(series(0), cohort=3, slice="tenant=a"))
+    )
+    assert ledger.series()["d", "v1", "live"].codes == {200: 100}
+
+
+def test_whoever_listens_hears_all_as_it_comes_and_rows_tell_what_came_before() -> None:
+    ledger, heard = Ledger(), Heard()
+    ledger.tally("a", tally(series(1)))
+    ledger.listen(heard)
+    ledger.tally("a", tally(series(2), replace(series(5), cohort=4)))
+    ledger.recorder_tally("r", pairs(3))
+    assert [(source, row.cohort, row.codes) for source, row in ledger.rows("d")] == [
+        ("a", 0, {200: 2}),
+        ("a", 4, {200: 5}),
+    ]
+    assert list(ledger.rows("other")) == []
+    ledger.gone("a")
+    assert heard.seen == ["tally a", "recorder r", "gone a"]
+    assert list(ledger.rows("d")) == []
+
+
+class Heard:
+    def __init__(self) -> None:
+        self.seen: list[str] = []
+
+    def tally(self, source: str, tally: Tally) -> None:
+        self.seen.append(f"tally {source}")
+
+    def recorder_tally(self, source: str, tally: RecorderTally) -> None:
+        self.seen.append(f"recorder {source}")
+
+    def gone(self, source: str) -> None:
+        self.seen.append(f"gone {source}")

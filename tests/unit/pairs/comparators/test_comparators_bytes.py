@@ -9,3 +9,9 @@ def test_one_byte_decides_and_no_content_gets_out() -> None:
     comparison = BytesComparator().compare(one, two)
     assert comparison.verdict == "mismatch"
     assert [(d.at, d.primary, d.shadow) for d in comparison.differences] == [("body", "8 bytes", "7 bytes")]
+
+
+def test_what_the_head_says_of_the_bytes_makes_no_difference() -> None:
+    one = Answer(200, open_message(message(b"data: {}\n\n", ((b"content-type", b"text/event-stream"),))))
+    two = Answer(200, open_message(message(b"data: {}\n\n", ())))
+    assert BytesComparator().compare(one, two).verdict == "match"

@@ -1,6 +1,8 @@
 """The json comparator: what differs, where, and what is let pass."""
 
 import json
+import struct
+import time
 from typing import Any
 
 import pytest
@@ -193,3 +195,167 @@ def test_differences_hold_no_secret(left: Any, right: Any) -> None:
 def test_secrets_are_compared_with_tolerance_all_the_same() -> None:
     one, two = redacted({"a": 0.1 + 0.2}, "/a"), redacted({"a": 0.3}, "/a")
     assert JsonComparator().compare(one, two).verdict == "match"
+
+
+# Lists whose order says nothing
+
+
+def test_members_of_an_unordered_list_meet_wherever_they_stand() -> None:
+    left = {"labels": [{"k": "a", "p": 0.5}, {"k": "b", "p": 0.25}], "x": [1, 2]}
+    right = {"labels": [{"k": "b", "p": 0.25}, {"k": "a", "p": 0.5 + 1e-9}], "x": [1, 2]}
+    assert compare(left, right).verdict == "mismatch"
+    assert compare(left, right, unordered=("/labels",)).verdict == "match"
+    assert compare(left, right, unordered=("/*",)).verdict == "match"
+    assert compare({"a": [left]}, {"a": [right]}, unordered=("/a/*/labels",)).verdict == "match"
+
+
+def test_members_without_one_alike_are_named_on_their_own_side() -> None:
+    found_ = compare({"a": [1, 2, 3]}, {"a": [3, 4, 1]}, unordered=("/a",))
+    assert found(found_) == [("/a/1", 2, "[missing]"), ("/a/1", "[missing]", 4)]
+    assert found_.score == 0.5
+    assert found(compare({"a": [1, 1]}, {"a": [1]}, unordered=("/a",))) == [("/a/1", 1, "[missing]")]
+
+
+def test_ignored_members_and_parts_of_members_of_unordered_lists() -> None:
+    left, right = {"a": [{"k": 1, "id": 1}, {"k": 2, "id": 2}]}, {"a": [{"k": 2, "id": 3}, {"k": 1, "id": 4}]}
+    assert compare(left, right, unordered=("/a",)).verdict == "mismatch"
+    assert compare(left, right, unordered=("/a",), ignore=("/a/*/id",)).verdict == "match"
+    assert compare(left, {"a": []}, unordered=("/a",), ignore=("/a/*",)).verdict == "match"
+
+
+def test_a_star_and_a_name_at_one_place_both_count_for_lists() -> None:
+    left, right = {"a": {"x": [1, 2], "y": 1}}, {"a": {"x": [2, 1], "y": 2}}
+    assert compare(left, right, unordered=("/*/x",), ignore=("/a/y",)).verdict == "match"
+
+
+def test_unordered_lists_in_unordered_lists() -> None:
+    left, right = {"a": [[1, 2], [3, 4]]}, {"a": [[4, 3], [2, 1]]}
+    assert compare(left, right, unordered=("/a",)).verdict == "mismatch"
+    assert compare(left, right, unordered=("/a", "/a/*")).verdict == "match"
+
+
+def test_unordered_lists_in_unordered_lists_cost_no_more_than_a_moment() -> None:
+    def members(offset: int) -> dict[str, Any]:
+        return {"a": [[[n, m + offset, "x"] for m in range(30)] for n in range(64)]}
+
+    pointers = ("/a", "/a/*", "/a/*/*")
+    assert compare(members(0), {"a": members(0)["a"][::-1]}, unordered=pointers).verdict == "match"
+    began = time.process_time()
+    comparison = compare(members(0), members(100), unordered=pointers)
+    assert time.process_time() - began < 3.0
+    assert (comparison.verdict, comparison.score) == ("incomparable", None)
+    assert comparison.differences[0].primary == "unordered lists take too long to compare"
+
+
+def test_unordered_data_of_a_v2_output() -> None:
+    left, right = v2(("p", [1, 2]), ("q", [5])), v2(("q", [5]), ("p", [2, 1]))
+    assert compare(left, right, unordered=("/outputs/*/data",)).verdict == "match"
+
+
+def test_hidden_members_of_an_unordered_list_are_compared_and_not_told() -> None:
+    comparator = JsonComparator(unordered=("/a",))
+    one, two, three = (redacted({"a": members}, "/a/*") for members in (["x", "y"], ["y", "x"], ["y", "z"]))
+    assert comparator.compare(one, two).verdict == "match"
+    differences = comparator.compare(one, three).differences
+    assert [(each.primary, each.shadow) for each in differences] == [
+        ("[redacted]", "[missing]"),
+        ("[missing]", "[redacted]"),
+    ]
+
+
+MEMBERS = st.lists(
+    st.none()
+    | st.booleans()
+    | st.integers(0, 3)
+    | st.sampled_from("ab")
+    | st.lists(st.integers(0, 2), max_size=2),
+    max_size=8,
+)
+
+
+@given(MEMBERS, MEMBERS)
+def test_unordered_is_ordered_once_both_are_sorted(left: list[Any], right: list[Any]) -> None:
+    exact = NumberTolerance(relative=0, absolute=0)
+    sorted_ = compare(
+        {"a": sorted(left, key=json.dumps)}, {"a": sorted(right, key=json.dumps)}, numbers=exact
+    )
+    assert compare({"a": left}, {"a": right}, unordered=("/a",), numbers=exact).verdict == sorted_.verdict
+
+
+@given(MEMBERS, MEMBERS)
+def test_what_matches_in_order_matches_without(left: list[Any], right: list[Any]) -> None:
+    loose = NumberTolerance(absolute=1)
+    if compare({"a": left}, {"a": right}, numbers=loose).verdict == "match":
+        assert compare({"a": left}, {"a": right}, unordered=("/a",), numbers=loose).verdict == "match"
+
+
+# Streams and tensors
+
+
+def events(*parts: str, **rest: Any) -> Answer:
+    chunks = [
+        {"id": "x", "object": "chat.completion.chunk", **rest, "choices": [choice]}
+        for choice in (
+            *({"index": 0, "delta": {"content": part}} for part in parts),
+            {"index": 0, "delta": {}, "finish_reason": "stop"},
+        )
+    ]
+    body = b"".join(b"data: %s\n\n" % json.dumps(chunk).encode() for chunk in chunks)
+    return Answer(
+        200, open_message(message(body + b"data: [DONE]\n\n", ((b"content-type", b"text/event-stream"),)))
+    )
+
+
+def whole(content: str) -> Answer:
+    choice = {
+        "index": 0,
+        "logprobs": None,
+        "message": {"role": "assistant", "content": content, "refusal": None},
+    }
+    usage = {"completion_tokens": 2}
+    return answer(
+        {
+            "id": "y",
+            "object": "chat.completion",
+            "usage": usage,
+            "choices": [{**choice, "finish_reason": "stop"}],
+        }
+    )
+
+
+def test_streams_are_compared_by_what_they_say() -> None:
+    comparator = JsonComparator()
+    assert comparator.compare(events("Hel", "lo"), events("H", "ello", model="b")).verdict == "match"
+    assert comparator.compare(events("Hel", "lo"), whole("Hello")).verdict == "match"
+    assert comparator.compare(whole("Hello"), events("Hello")).verdict == "match"
+    for other in (events("Hell"), whole("Hell")):
+        comparison = comparator.compare(events("Hello"), other)
+        assert found(comparison) == [("/choices/0/message/content", "Hello", "Hell")]
+
+
+def test_a_stream_that_nobody_can_read_is_named() -> None:
+    broken = Answer(200, open_message(message(b"data: {\n\n", ((b"content-type", b"text/event-stream"),))))
+    (difference,) = JsonComparator().compare(whole("a"), broken).differences
+    assert (difference.at, difference.shadow) == ("body", "no completion in events, 9 bytes")
+
+
+def test_binary_tensors_are_compared_with_json() -> None:
+    head = b'{"id":"1","outputs":[{"name":"p","datatype":"FP32","parameters":{"binary_data_size":8}}]}'
+
+    def binary(*numbers: float) -> Answer:
+        body = head + struct.pack("<2f", *numbers)
+        return Answer(
+            200, open_message(message(body, ((b"inference-header-content-length", str(len(head)).encode()),)))
+        )
+
+    def plain(*numbers: float) -> Answer:
+        return answer({"id": "2", "outputs": [{"name": "p", "datatype": "FP32", "data": numbers}]})
+
+    comparator = JsonComparator()
+    assert comparator.compare(binary(0.1, 0.9), plain(0.1, 0.9)).verdict == "match"
+    assert found(comparator.compare(plain(0.1, 0.9), binary(0.1, 0.5))) == [("/outputs/0/data/1", 0.9, 0.5)]
+    unsound = Answer(
+        200, open_message(message(head + b"123", ((b"inference-header-content-length", b"%d" % len(head)),)))
+    )
+    (difference,) = comparator.compare(plain(1), unsound).differences
+    assert difference.shadow == f"no sound binary tensors, {len(head) + 3} bytes"

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from router.pairs.comparators.walk import KEPT, Rules, Walk
-from router.pairs.content import Hidden
+from router.pairs.values import Hidden
 
 KEYS = st.sampled_from(["a", "b", "0", "1"])
 VALUES = st.recursive(

@@ -1,0 +1,86 @@
+"""`router pairs erase`: one subject's records, out of the whole pair log."""
+
+import json
+import sys
+import time
+from typing import Any
+
+import click
+from rich.console import RenderableType
+from rich.text import Text
+
+from router.cli.client import Failed, Session, deployment_path, talks_to_router
+from router.cli.progress import bytes_bar
+from router.cli.wording import number
+
+POLL = 0.1
+"""Seconds between two looks at how far it is."""
+
+State = dict[str, Any]
+
+
+@click.command()
+@click.argument("name")
+@click.option(
+    "--key", required=True, help="The subject's key, as its requests had it; - reads it from standard input."
+)
+@click.option("--yes", is_flag=True, help="Do not ask first.")
+@talks_to_router
+def erase(session: Session, name: str, key: str, yes: bool) -> None:
+    """Erase a subject's records from the pair log: open, closed and compressed files, and the spool.
+
+    The subject is known by `pairs.subject`, or by the rollout's sticky header or cookie. This cannot be undone. It
+    ends once the data is gone from the router's disk; what other sinks were given, they keep. Exit code 2 says that
+    files were held by another process: run it again later.
+
+    \b
+      router pairs erase loan-approval --key user-4711
+      router pairs erase loan-approval --key - < subject.txt
+    """
+    if key_is_piped := key == "-":
+        # As the shell ends its lines: a newline is part of no key.
+        key = sys.stdin.read().rstrip("\r\n")
+    if not (yes or session.as_json or key_is_piped):
+        click.confirm(f"Erase the records of this subject from the pair log of {name}?", abort=True, err=True)
+    state = _until_done(
+        session, name, session.admin.post(deployment_path(name, "pairs", "erase"), {"key": key})
+    )
+    if state["error"]:
+        raise Failed(f"{state['error']} ({number(state['removed'], 'record')} erased)")
+    if session.as_json:
+        click.echo(json.dumps(state, indent=2))
+    else:
+        session.print(outcome(state))
+    if state["busy"]:
+        raise click.exceptions.Exit(2)
+
+
+def outcome(state: State) -> RenderableType:
+    """What was done, and what could not be told."""
+    said = Text(
+        f"{number(state['removed'], 'record')} erased, {number(state['segments'], 'file')} written anew"
+    )
+    if state["unattributed"]:
+        whose = "does not say whose it is" if state["unattributed"] == 1 else "do not say whose they are"
+        said.append(
+            f"\n{number(state['unattributed'], 'record')} {whose}: no live half, or no such header, cookie or value "
+            "in the request",
+            "yellow",
+        )
+    if state["undelivered"]:
+        said.append(f"\n{number(state['undelivered'], 'record')} on the way to other sinks", "yellow")
+    if state["busy"]:
+        said.append(f"\n{number(state['busy'], 'file')} held by another process: run this again later", "red")
+    return said
+
+
+def _until_done(session: Session, name: str, state: State) -> State:
+    path = deployment_path(name, "pairs", "erase", str(state["number"]))
+    with bytes_bar() as progress:
+        task = progress.add_task("waiting for what is on its way", total=None)
+        while not state["finished"]:
+            time.sleep(POLL)
+            state = session.admin.get(path)
+            if state["total"]:
+                progress.update(task, description="erasing", total=state["total"], completed=state["done"])
+    return state

@@ -1,0 +1,373 @@
+/** Two answers to one request: how often they differ and where, and each pair side by side. */
+
+import { head } from "./deployment.js";
+import { bodyView, isAt, jsonLines, words } from "./diff.js";
+import { h } from "./dom.js";
+import { count, number, percent, seconds, when, word } from "./format.js";
+import { emptyState, verdict } from "./parts.js";
+
+const VERDICTS = ["mismatch", "match", "incomparable"];
+
+/** `browse` holds what is looked at: {verdict, field, found, open, problem}; `set` changes it. */
+export function pairs(live, { browse, set, act }) {
+  const { one } = live;
+  if (live.missing) return emptyState("No such deployment", live.missing.message);
+  if (!one) return h("p", { class: "quiet", role: "status" }, "Asking the router…");
+  const report = live.comparison;
+  return [
+    head(one, live, "pairs", act),
+    report &&
+      !report.comparisons.length &&
+      h(
+        "div",
+        { key: "none", class: "panel" },
+        emptyState("Nothing compared yet", "Pairs come from steps with a mirror, and from shadows."),
+      ),
+    report?.comparisons.length > 0 &&
+      h(
+        "section",
+        { key: "report", class: "panel", "aria-label": "Differences" },
+        h("h2", {}, "Where they differ"),
+        inOrder(report.comparisons).map((each) => comparison(each, browse, set)),
+      ),
+    h("section", { key: "browse", class: "panel", "aria-label": "Pairs" }, browser(browse, set)),
+  ];
+}
+
+function comparison(each, browse, set) {
+  const { agreement, disagreement } = each;
+  const title = each.noise
+    ? `${each.primary} with itself: noise`
+    : `${each.primary} answered, ${each.shadow} got the copy`;
+  const fields = [...each.differences, ...each.noisy];
+  const all = pairsIn(each);
+  return h(
+    "article",
+    { key: `${each.primary} ${each.shadow}`, class: "comparison" },
+    h("h3", {}, title),
+    h(
+      "p",
+      {},
+      h("b", { class: "large" }, percent(agreement.ratio)),
+      " alike ",
+      agreement.ratio !== null &&
+        h("span", { class: "quiet" }, `[${percent(agreement.low)}, ${percent(agreement.high)}] `),
+      h("span", { class: "quiet" }, `of ${count(all)} pairs`),
+      disagreement.net &&
+        h(
+          "span",
+          {},
+          ` · net of noise they differ in ${percent(disagreement.net.share)} [${percent(disagreement.net.low)}, ${percent(disagreement.net.high)}]`,
+        ),
+      each.score !== null && h("span", { class: "quiet" }, ` · mean score ${number(each.score)}`),
+    ),
+    fields.length > 0 && fieldTable(fields, each, browse, set),
+    Object.keys(each.labels).length > 0 &&
+      h(
+        "p",
+        {},
+        "Labels: ",
+        Object.entries(each.labels).map(([name, n]) => h("span", { class: "badge" }, `${name} ${count(n)}`)),
+      ),
+    Object.entries(each.slices).map(([name, values]) => slice(name, values)),
+  );
+}
+
+/** Most pairs first; those of a version with itself, which say what noise is, last. */
+const inOrder = (comparisons) =>
+  [...comparisons].sort((one, other) => one.noise - other.noise || pairsIn(other) - pairsIn(one));
+const pairsIn = (each) => Object.values(each.verdicts).reduce((total, n) => total + n, 0);
+
+function slice(name, values) {
+  const more = values.filter((each) => each.differs_more).map((each) => each.value);
+  return h(
+    "details",
+    { key: name, open: more.length > 0 },
+    h(
+      "summary",
+      {},
+      `by ${name}: ${values.length} values`,
+      more.length > 0 && h("span", { class: "badge warn" }, `${more.join(", ")} differs more`),
+    ),
+    sliceTable(name, values),
+  );
+}
+
+function fieldTable(fields, each, browse, set) {
+  const most = Math.max(...fields.map((field) => field.disagreement.raw.share ?? 0)) || 1;
+  const row = (field) => {
+    const { raw, noise } = field.disagreement;
+    const chosen = browse.field === field.field;
+    return h(
+      "tr",
+      { key: field.field, class: field.is_noise ? "noise" : "" },
+      h(
+        "th",
+        { scope: "row" },
+        h(
+          "button",
+          {
+            type: "button",
+            class: "link",
+            "aria-pressed": String(chosen),
+            onclick: () => set({ field: chosen ? null : field.field, verdict: "mismatch" }),
+          },
+          field.field || "the whole body",
+        ),
+      ),
+      h("td", {}, count(field.count)),
+      h(
+        "td",
+        {},
+        h(
+          "span",
+          { class: "field-bar" },
+          h(
+            "span",
+            { class: "track", "aria-hidden": "true" },
+            h("i", { style: { width: `${(100 * (raw.share ?? 0)) / most}%` } }),
+            noise?.share ? h("em", { style: { left: `${(100 * noise.share) / most}%` } }) : null,
+          ),
+          percent(raw.share),
+        ),
+      ),
+      h("td", {}, noise ? percent(noise.share) : "–"),
+      h(
+        "td",
+        {},
+        field.is_noise
+          ? h("span", { class: "badge" }, "noise")
+          : h("span", { class: "badge warn" }, "differs"),
+      ),
+    );
+  };
+  return h(
+    "div",
+    { class: "scroll", tabindex: "0", role: "region", "aria-label": "Differences by field, table" },
+    h(
+      "table",
+      {},
+      h(
+        "thead",
+        {},
+        h(
+          "tr",
+          {},
+          ["Field", "Pairs", "Differs in", "Noise floor", ""].map((name) =>
+            h("th", { scope: "col" }, name || h("span", { class: "unseen" }, "Kind")),
+          ),
+        ),
+      ),
+      h("tbody", {}, fields.map(row)),
+    ),
+  );
+}
+
+function sliceTable(name, values) {
+  return h(
+    "div",
+    { key: name, class: "scroll", tabindex: "0", role: "region", "aria-label": `By ${name}, table` },
+    h(
+      "table",
+      {},
+      h(
+        "thead",
+        {},
+        h(
+          "tr",
+          {},
+          [name, "Pairs", "Differ in", "95 % interval", ""].map((each) =>
+            h("th", { scope: "col" }, each || h("span", { class: "unseen" }, "Kind")),
+          ),
+        ),
+      ),
+      h(
+        "tbody",
+        {},
+        values.map((each) =>
+          h(
+            "tr",
+            { key: each.value },
+            h("th", { scope: "row" }, each.value),
+            h("td", {}, count(pairsIn(each))),
+            h("td", {}, percent(each.disagreement.share)),
+            h("td", {}, `${percent(each.disagreement.low)} – ${percent(each.disagreement.high)}`),
+            h("td", {}, each.differs_more && h("span", { class: "badge warn" }, "differs more")),
+          ),
+        ),
+      ),
+    ),
+  );
+}
+
+function browser(browse, set) {
+  const { found, open } = browse;
+  const shown = found?.filter(
+    (pair) => !browse.field || pair.differences.some((each) => isAt(each.at, browse.field)),
+  );
+  const choice = (value, name) => h("option", { value, selected: browse.verdict === value }, name);
+  return [
+    h(
+      "div",
+      { class: "page-head" },
+      h("h2", {}, "Recent pairs"),
+      h(
+        "div",
+        { class: "buttons" },
+        h(
+          "label",
+          { class: "inline" },
+          "Verdict ",
+          h(
+            "select",
+            { value: browse.verdict, onchange: (event) => set({ verdict: event.target.value, field: null }) },
+            choice("", "all"),
+            VERDICTS.map((each) => choice(each, each)),
+          ),
+        ),
+        browse.field &&
+          h("button", { type: "button", onclick: () => set({ field: null }) }, `✕ ${browse.field}`),
+        h("button", { type: "button", onclick: () => set({}) }, "Look again"),
+      ),
+    ),
+    browse.problem && h("p", { class: "notice bad", role: "alert" }, browse.problem),
+    !found && !browse.problem && h("p", { class: "quiet", role: "status" }, "Reading the log…"),
+    shown?.length === 0 &&
+      h(
+        "p",
+        { class: "quiet", role: "status" },
+        found.length ? `None of the last ${found.length} pairs differs there.` : "The log has no such pair.",
+      ),
+    shown?.length > 0 &&
+      h(
+        "ul",
+        { class: "pairs" },
+        shown.map((pair) => {
+          const key = `${pair.exchange} ${pair.shadow.version}`;
+          return h("li", { key }, row(pair, key, open, set), open === key && sideBySide(pair));
+        }),
+      ),
+  ];
+}
+
+function row(pair, key, open, set) {
+  const first = pair.differences[0];
+  return h(
+    "button",
+    {
+      type: "button",
+      class: "pair",
+      "aria-expanded": String(open === key),
+      onclick: () => set({ open: open === key ? null : key }, true),
+    },
+    verdict(pair.verdict),
+    h("span", { class: "pair-versions" }, `${pair.primary.version} / ${pair.shadow.version}`),
+    h(
+      "span",
+      { class: "pair-where" },
+      first
+        ? `${first.at || "body"}: ${short(first.primary)} ≠ ${short(first.shadow)}`
+        : (pair.shadow.error ?? pair.primary.error ?? ""),
+    ),
+    h("span", { class: "quiet" }, when(Date.parse(pair.time) / 1000)),
+  );
+}
+
+function sideBySide(pair) {
+  const places = pair.differences.map((each) => each.at);
+  return h(
+    "div",
+    { class: "opened" },
+    pair.differences.length > 0 &&
+      h(
+        "div",
+        { class: "scroll", tabindex: "0", role: "region", "aria-label": "Differences of this pair" },
+        h(
+          "table",
+          {},
+          h(
+            "thead",
+            {},
+            h(
+              "tr",
+              {},
+              ["Place", pair.primary.version, pair.shadow.version].map((each) =>
+                h("th", { scope: "col" }, each),
+              ),
+            ),
+          ),
+          h(
+            "tbody",
+            {},
+            pair.differences.map((each) =>
+              h(
+                "tr",
+                {},
+                h("th", { scope: "row" }, each.at || "body"),
+                h("td", {}, cell(each.primary, each.shadow)),
+                h("td", {}, cell(each.shadow, each.primary)),
+              ),
+            ),
+          ),
+        ),
+      ),
+    pair.differences_more > 0 &&
+      h("p", { class: "quiet" }, `and ${count(pair.differences_more)} more differences`),
+    h(
+      "div",
+      { class: "sides" },
+      answer("answered", pair.primary, places, pair.shadow),
+      answer("got the copy", pair.shadow, places, pair.primary),
+    ),
+    request(pair),
+  );
+}
+
+function request(pair) {
+  const { method, path, body, body_encoding: encoding, headers } = pair.request;
+  return h(
+    "details",
+    { class: "request" },
+    h("summary", {}, `${method} ${path} `, h("span", { class: "quiet" }, `request ${pair.id}`)),
+    h(
+      "pre",
+      { class: "body", tabindex: "0" },
+      Object.entries(headers ?? {}).map(([name, value]) => `${name}: ${value}\n`),
+    ),
+    h(
+      "pre",
+      { class: "body", tabindex: "0" },
+      encoding === "json" ? jsonLines(body).map((line) => `${line.text}\n`) : String(body ?? ""),
+    ),
+  );
+}
+
+function answer(what, side, places, other) {
+  const facts = [
+    side.status,
+    side.latency_ms !== null && side.latency_ms !== undefined && seconds(side.latency_ms / 1000),
+    side.truncated && "truncated",
+  ].filter(Boolean);
+  return h(
+    "div",
+    { class: "side", tabindex: "0", role: "region", "aria-label": `${side.version}, which ${what}` },
+    h(
+      "h4",
+      {},
+      side.version,
+      h("small", {}, ` ${what} · ${facts.join(" · ")}`),
+      side.error && h("span", { class: "badge bad" }, word(side.error)),
+    ),
+    bodyView(side, places, other),
+  );
+}
+
+const cell = (value, other) =>
+  typeof value === "string"
+    ? words(value, typeof other === "string" ? other : undefined)
+    : (JSON.stringify(value) ?? "absent");
+
+function short(value) {
+  const text = JSON.stringify(value) ?? "absent";
+  return text.length > 40 ? `${text.slice(0, 39)}…` : text;
+}

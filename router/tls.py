@@ -1,0 +1,100 @@
+"""TLS on both sides: contexts from PEM files, and files that are renewed while the program runs. Floor 1.
+
+TLS 1.2 at least, HTTP/1.1 only. Whoever serves or connects asks now and then whether its files have changed: handshakes
+from then on use the new ones, connections that exist go on.
+"""
+
+import logging
+import os
+import ssl
+from dataclasses import dataclass
+
+CHECK_EVERY = 5.0
+"""Seconds between two looks at the files."""
+
+_log = logging.getLogger(__name__)
+
+Stamp = tuple[tuple[int, int, int], ...]
+
+
+def _stamp(*files: str) -> Stamp:
+    """What changes when a file is written anew, or a link to it set anew. Raises OSError."""
+    found = [os.stat(file) for file in files if file]
+    return tuple((each.st_ino, each.st_size, each.st_mtime_ns) for each in found)
+
+
+class ServerTls:
+    """The certificate of a listener; `context` is the same object for its whole life.
+
+    Raises OSError (ssl.SSLError is one) where the files are not a certificate chain and its key.
+    """
+
+    def __init__(self, cert: str, key: str) -> None:
+        self._cert = cert
+        self._key = key
+        self._seen = _stamp(cert, key)
+        self.context = self._build()
+
+    def _build(self) -> ssl.SSLContext:
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        context.set_alpn_protocols(["http/1.1"])
+        context.load_cert_chain(self._cert, self._key)
+        return context
+
+    def renew(self) -> bool:
+        """Takes the files in anew if they have changed; tells whether it did. What is not whole yet, or never will
+        be, is left: the certificate before stays in use."""
+        try:
+            stamp = _stamp(self._cert, self._key)
+            if stamp == self._seen:
+                return False
+            self._build()  # one that does not fit its key would spoil the context in use
+            self.context.load_cert_chain(self._cert, self._key)
+        except OSError as error:
+            _log.warning("the certificate in %s is not usable, the one before stays: %s", self._cert, error)
+            return False
+        self._seen = stamp
+        _log.info("the certificate in %s is renewed", self._cert)
+        return True
+
+
+@dataclass(frozen=True, slots=True)
+class ClientFiles:
+    """Whom to believe and what to present: PEM files, empty for the system's authorities and for nothing."""
+
+    ca: str = ""
+    cert: str = ""
+    key: str = ""
+    verify: bool = True
+
+
+class ClientContexts:
+    """Contexts to connect with, made when they are first asked for, and anew when a file has changed."""
+
+    def __init__(self) -> None:
+        self._known: dict[ClientFiles, tuple[float, Stamp, ssl.SSLContext]] = {}
+
+    def get(self, files: ClientFiles, now: float) -> ssl.SSLContext:
+        """The context for these files at this time (seconds). Raises OSError where they are not usable."""
+        until, stamp, context = self._known.get(files, (0.0, (), None))
+        if context is not None and now < until:
+            return context
+        newest = _stamp(files.ca, files.cert, files.key)
+        if context is None or newest != stamp:
+            context = client_context(files)
+        self._known[files] = (now + CHECK_EVERY, newest, context)
+        return context
+
+
+def client_context(files: ClientFiles) -> ssl.SSLContext:
+    """A context that believes whom `files` say. Raises OSError where they are not usable."""
+    context = ssl.create_default_context(cafile=files.ca or None)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.set_alpn_protocols(["http/1.1"])
+    if not files.verify:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    if files.cert:
+        context.load_cert_chain(files.cert, files.key)
+    return context

@@ -1,0 +1,56 @@
+import json
+from typing import Any
+
+from click.testing import CliRunner
+
+from router.cli import main
+
+ERASE = "/api/v1/deployments/loan/pairs/erase"
+BEGUN = {
+    "number": 3, "done": 0, "total": 0, "removed": 0, "segments": 0, "unattributed": 0, "undelivered": 0,
+    "busy": 0, "finished": False, "error": "",
+}  # fmt: skip
+DONE = BEGUN | {"removed": 5, "segments": 2, "finished": True}
+
+
+def run(stub: Any, *outcomes: dict[str, Any], options: tuple[str, ...] = ("--yes",), say: str = "") -> Any:
+    stub.answer(f"POST {ERASE}", BEGUN)
+    stub.answer_in_turn(f"GET {ERASE}/3", *outcomes)
+    arguments = ["pairs", "erase", "loan", "--key", "alice", *options, "--admin", stub.url]
+    return CliRunner().invoke(main, arguments, input=say)
+
+
+def test_it_waits_for_the_end_and_says_how_many(stub: Any) -> None:
+    result = run(stub, BEGUN | {"done": 5, "total": 10}, DONE)
+    assert (result.exit_code, result.stdout) == (0, "5 records erased, 2 files written anew\n")
+    assert stub.asked[0][2] == {"key": "alice"}
+    assert [each[0] for each in stub.asked] == ["POST", "GET", "GET"]
+
+
+def test_what_is_left_is_said(stub: Any) -> None:
+    result = run(stub, DONE | {"unattributed": 1, "undelivered": 3, "busy": 2})
+    assert result.exit_code == 2
+    assert "1 record do not say" not in result.stdout
+    assert "1 record does not say whose it is" in result.stdout
+    assert "3 records on the way to other sinks" in result.stdout
+    assert "2 files held by another process" in result.stdout
+
+
+def test_a_failure_is_one(stub: Any) -> None:
+    result = run(stub, DONE | {"error": "the recorder ended"})
+    assert (result.exit_code, result.stderr) == (1, "router: the recorder ended (5 records erased)\n")
+
+
+def test_it_asks_first(stub: Any) -> None:
+    assert run(stub, DONE, options=(), say="n\n").exit_code == 1
+    assert stub.asked == []
+    assert run(stub, DONE, options=(), say="y\n").exit_code == 0
+
+
+def test_json_for_programs(stub: Any) -> None:
+    assert json.loads(run(stub, DONE, options=("--json",)).stdout) == DONE
+
+
+def test_a_key_from_standard_input_is_in_no_list_of_processes(stub: Any) -> None:
+    assert run(stub, DONE, options=("--yes", "--key", "-"), say="ali ce\n").exit_code == 0
+    assert stub.asked[0][2] == {"key": "ali ce"}

@@ -1,0 +1,143 @@
+"""The order of an erasure in a running recorder: what is on its way is waited for, and never written."""
+
+import asyncio
+import shutil
+import time
+from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+from msgspec.structs import replace
+
+from router.channel import Capture, CapturedRequest, Erase, Erasing, RecorderSettings
+from router.pairs import erasing
+from router.pairs.erasing import Eraser
+from router.pairs.forgotten import Forgotten
+from router.pairs.joining import Joiner
+from router.pairs.pipeline import TOLD_AFTER, Pipeline
+from router.pairs.reading import read
+from router.pairs.settings import PairSettings, SubjectSource
+from router.pairs.sinks.jsonl import JsonlSink
+from router.pairs.sinks.outlets import Outlets
+from router.pairs.spool import Spool
+from tests.support.captures import message, primary, shadow
+
+SETTINGS = PairSettings().wire(SubjectSource(header="x-user"))
+
+
+def asked(name: str, user: str, when: float | None = None) -> Capture:
+    half = primary(name)
+    request = CapturedRequest(b"POST", b"/", message(1, ((b"x-user", user.encode()),)))
+    return replace(half, request=request, time=time.time() if when is None else when)
+
+
+@dataclass
+class Recorder:
+    """A recorder's parts with one hand on each."""
+
+    path: Path
+    told: list[Erasing] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.sink, self.spool = JsonlSink(self.path, 1 << 20, 3600.0), Spool(self.path)
+        self.pipeline = Pipeline(self.spool, self.sink, Joiner(), forgotten=Forgotten(self.path))
+        self.pipeline.configure(RecorderSettings(str(self.path), 1 << 20, 3600.0, 3600.0, {"loan": SETTINGS}))
+        self.disk, self.packer = ThreadPoolExecutor(1), ThreadPoolExecutor(1)
+        self.eraser = Eraser(
+            self.pipeline, Outlets(self.path, 60.0), self.spool, self.sink, self.disk, self.packer
+        )
+
+    def take(self, *captures: Capture) -> None:
+        for capture in captures:
+            self.pipeline.take(capture, time.monotonic())
+        self.work()
+
+    def work(self) -> None:
+        while self.pipeline.work(time.time()):
+            pass
+        for _ in range(TOLD_AFTER):
+            self.pipeline.expire(time.monotonic())
+
+    async def erase(self, deployment: str = "loan") -> Erasing:
+        await self.eraser.erase(Erase(7, deployment, "alice"), self.path, self.told.append)
+        assert [each.number for each in self.told] == [7] * len(self.told)
+        assert [each.finished for each in self.told] == [False] * (len(self.told) - 1) + [True]
+        return self.told[-1]
+
+    def logged(self) -> list[str]:
+        return [pair["exchange"] for pair in read(self.path / "loan")]
+
+
+@pytest_asyncio.fixture
+async def recorder(tmp_path: Path) -> AsyncIterator[Recorder]:
+    made = Recorder(tmp_path)
+    yield made
+    made.disk.shutdown()
+    made.packer.shutdown()
+
+
+async def test_the_file_that_is_being_written_is_ended_and_treated(recorder: Recorder) -> None:
+    recorder.take(asked("a", "alice"), shadow("a"), asked("b", "bob"), shadow("b"))
+    done = await recorder.erase()
+    assert (done.removed, done.segments, done.busy, done.error) == (1, 1, 0, "")
+    assert recorder.logged() == ["b"]
+    assert [each.total > 0 for each in recorder.told[:-1]] == [True]
+
+
+async def test_what_waits_for_its_other_half_is_waited_for_and_never_written(recorder: Recorder) -> None:
+    recorder.take(asked("a", "alice"), asked("b", "bob"))
+    erasure = asyncio.create_task(recorder.erase())
+    await asyncio.sleep(0.2)
+    assert not erasure.done(), "the spool still has it"
+    recorder.take(shadow("a"), shadow("b"))
+    done = await asyncio.wait_for(erasure, 5)
+    assert (done.removed, recorder.logged()) == (1, ["b"])
+    assert not any(b"alice" in path.read_bytes() for path in recorder.path.rglob("*-*.spool"))
+
+
+async def test_requests_of_later_are_records_again(recorder: Recorder) -> None:
+    await recorder.erase()
+    recorder.take(asked("old", "alice", time.time() - 60), shadow("old"))
+    recorder.take(asked("new", "alice", time.time() + 60), shadow("new"))
+    assert recorder.logged() == ["new"]
+
+
+async def test_what_was_held_back_is_held_back_by_the_next_recorder(
+    recorder: Recorder, tmp_path: Path
+) -> None:
+    await recorder.erase()
+    recorder.pipeline.take(asked("old", "alice", time.time() - 60), time.monotonic())
+    recorder.pipeline.take(shadow("old"), time.monotonic())
+    killed = tmp_path / "killed"
+    shutil.copytree(recorder.path / ".spool", killed / ".spool")
+    recorder.work()
+    assert recorder.logged() == []
+    after = Recorder(killed)
+    (left,) = after.spool.leftovers()
+    after.pipeline.recover(left, set(), time.monotonic())
+    after.work()
+    assert after.logged() == []
+    assert not any(b"old" in path.read_bytes() for path in (killed / ".spool").glob("*.spool"))
+
+
+async def test_a_spool_that_another_process_holds_is_said(
+    recorder: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(erasing, "_PATIENCE", 0.1)
+    recorder.take(asked("a", "alice"))
+    assert (await recorder.erase()).busy == 1
+
+
+async def test_a_deployment_nobody_knows(recorder: Recorder) -> None:
+    assert "other" in (await recorder.erase("other")).error
+
+
+async def test_a_disk_that_fails_is_said(recorder: Recorder, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail() -> None:
+        raise OSError("broken")
+
+    monkeypatch.setattr(recorder.sink, "settle", fail)
+    assert (await recorder.erase()).error == "not all is erased: broken"
