@@ -14,7 +14,7 @@ from router.logs import LEVELS
 )
 @talks_to_router
 def log_level(session: Session, level: str | None) -> None:
-    """Show or set what the log says at least.
+    """Show or set what the log of a running router says.
 
     Every process of the router follows at once: controller, workers and recorder, those that are started later
     too. When the router starts again, ROUTER_LOG_LEVEL counts.

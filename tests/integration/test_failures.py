@@ -346,7 +346,7 @@ async def test_requests_over_the_limit_of_a_version_are_shed() -> None:
 
 async def test_a_limit_of_connections_makes_requests_wait_their_turn() -> None:
     async with model("a", delay=0.02) as upstream, WorkerUnderTest() as worker:
-        limited = VersionSpec("v1", (upstream.url,), 2, 0)
+        limited = VersionSpec("v1", (upstream.url,), 2, 0, 64)
         await worker.publish(DeploymentPlan("d", Match(path="/**"), (limited,), Plan(default="v1")))
         assert set(await asyncio.gather(*(one_request(worker) for _ in range(12)))) == {200}
         assert upstream.connections == 2
