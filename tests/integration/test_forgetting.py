@@ -132,6 +132,7 @@ async def test_who_cannot_be_told_apart_cannot_be_erased(tmp_path: Path) -> None
         assert "set pairs.subject" in answer["detail"]
 
 
+@pytest.mark.slow
 async def test_closed_and_packed_files_are_treated_too_and_retention_goes_on(tmp_path: Path) -> None:
     async with model("v1") as v1, model("v2") as v2:
         router = Router(tmp_path, {"m": deployment(ROLLOUT, v1=v1.url, v2=v2.url)})

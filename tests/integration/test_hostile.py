@@ -158,7 +158,10 @@ async def storm(seed: int) -> None:
     assert surprises == []
 
 
-@pytest.mark.parametrize("run", [uvloop.run, asyncio.run], ids=["uvloop", "asyncio"])
+@pytest.mark.parametrize(
+    "run",
+    [pytest.param(uvloop.run, id="uvloop"), pytest.param(asyncio.run, id="asyncio", marks=pytest.mark.slow)],
+)
 def test_after_a_storm_everything_is_back_to_zero(run: Callable[[Awaitable[None]], None]) -> None:
     seed = random.randrange(1 << 32)
     print(f"seed {seed}")  # shown when it fails

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from tests.support.routers import Load, Router, deployment
 from tests.support.upstreams import model
+from tests.support.workers import until
 
 PLANTED = {
     "ADMIN": "planted-admin-token",
@@ -92,7 +93,7 @@ async def test_planted_secrets_are_found_nowhere(tmp_path: Path) -> None:
         for path in READS:
             found += traces(path, json.dumps(await router.get(f"/api/v1/{path}")))
         found += traces("metrics", await router.get("/metrics"))
-        assert len(router.pairs()) > 10
+        await until(lambda: len(router.pairs()) > 10, what="pairs on disk")
         others = [*router.children("router.worker"), *router.children("router.recorder")]
         for pid in (router.process.pid, *others):
             found += traces(f"the command line of {pid}", Path(f"/proc/{pid}/cmdline").read_text())

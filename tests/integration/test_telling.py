@@ -134,6 +134,7 @@ async def test_a_rollback_to_a_dead_version_works_and_warns_everywhere(tmp_path:
             assert "rolled back, but no endpoint of v1 is healthy" in router.log.read_text()
 
 
+@pytest.mark.slow
 async def test_a_rollback_under_more_than_stable_takes_says_how_much(tmp_path: Path) -> None:
     async with model("v1", delay=0.3) as v1, model("v2", delay=0.3) as v2:
         body = (
@@ -160,6 +161,7 @@ async def test_of_two_operators_at_once_the_late_one_is_told(tmp_path: Path) -> 
             assert len((await router.get("/api/v1/deployments/m/history"))["events"]) == 2
 
 
+@pytest.mark.slow
 async def test_other_gates_over_what_the_running_router_has_counted(tmp_path: Path) -> None:
     async with model("v1") as v1, model("v2", status=500) as v2:
         more = ", gates: [{error_rate: {max_ratio: 100, pass_ratio: 1000, max: 99%}}], fallback: false"

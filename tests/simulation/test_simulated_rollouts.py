@@ -50,6 +50,7 @@ def test_candidates_without_a_difference_are_promoted() -> None:
     assert min(ending.seconds for ending in seen) >= sum(hold for _, hold in STEPS)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rate", [morning, troubled])
 def test_a_base_rate_that_drifts_while_the_share_rises_is_no_evidence(rate: Rate) -> None:
     """What deceives every method that pools counts: stable's requests are mostly of the good time."""
@@ -67,6 +68,7 @@ def test_answers_that_take_longer_than_failures_are_no_evidence() -> None:
     assert sum(ending.rolled_back for ending in seen) <= most_of(runs, ALPHA)
 
 
+@pytest.mark.slow
 def test_clients_that_stick_may_come_in_other_parts_than_intended() -> None:
     """Half as many again as the share says: judged by the split as it came out."""
     course = ladder((0.05, inf), gates=[ErrorRateGate()])
@@ -80,6 +82,7 @@ def test_clients_that_stick_may_come_in_other_parts_than_intended() -> None:
     )
 
 
+@pytest.mark.slow
 def test_a_client_that_fails_again_and_again_counts_once() -> None:
     """Five failures each, all on the side the client sticks to; counted one by one they are taken for evidence."""
     insistent = Service(steadily(NORMAL), tries=5)
