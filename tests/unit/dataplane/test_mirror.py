@@ -99,7 +99,9 @@ async def test_what_the_taps_keep_is_bounded_for_the_worker_and_given_back() -> 
     assert primary.request is not None
     assert (primary.request.message.body, primary.request.message.truncated) == (b"abcde", False)
     kept = primary.answer.message
-    assert (kept.body, kept.size, kept.truncated) == (b"an", 6, True), "the request and its copy took the rest"
+    assert (kept.body, kept.size, kept.truncated) == (b"an", 6, True), (
+        "the request and its copy took the rest"
+    )
     kept = shadow.answer.message
     assert (kept.body, kept.size, kept.truncated) == (b"answer", 6, False)
     assert mirrored.wire.sent.endswith(b"3\r\nans\r\n3\r\nwer\r\n0\r\n\r\n")

@@ -50,6 +50,8 @@ def test_what_is_refused(change: dict[str, object]) -> None:
     [(True, share_parts(NOISE)), (False, 0), ("100%", 10_000), ("0.5%", 50), (0.25, 2500)],
 )
 def test_a_part_of_the_copied_requests_goes_to_the_primary_as_well(noise: object, parts: int) -> None:
-    copies = ShadowPattern.model_validate(SHADOW | {"noise": noise}).plan("loan", Exposure("v1", mirror=1)).copies
+    copies = (
+        ShadowPattern.model_validate(SHADOW | {"noise": noise}).plan("loan", Exposure("v1", mirror=1)).copies
+    )
     assert copies is not None
     assert copies.noise == parts
