@@ -44,10 +44,13 @@ def test_after_a_long_time_without_trouble_it_is_the_average() -> None:
 
 @given(st.integers(0, 10_000), st.floats(0.01, 2.0))
 def test_a_steady_storm_stays_within_the_share(parts: int, pause: float) -> None:
+    """Every window has at least WINDOW seconds, and no more retries than the floor and the share of the requests that
+    come in one: the last may be a short one, and fractions of a retry are made whole once a window."""
     spent, requests = budget(parts)
     allowed, rounds = 0, 2000
     for number in range(rounds):
         requests[0] += 1
         allowed += spent.take(number * pause)
-    windows = rounds * pause / WINDOW + 1
-    assert allowed <= min(rounds, (FLOOR + 1) * windows + rounds * parts / 10_000 * 1.2)
+    windows = int(rounds * pause / WINDOW) + 1
+    in_window = WINDOW / pause + 1
+    assert allowed <= min(rounds, windows * (FLOOR + 1 + in_window * parts / 10_000))
