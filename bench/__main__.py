@@ -2,6 +2,7 @@
 
 import argparse
 import platform
+import signal
 import sys
 import time
 from datetime import UTC, datetime
@@ -49,13 +50,16 @@ def run(effort: str, bring: bool, into: Path, scenarios: tuple[str, ...]) -> Non
         cores = Cores.of(usable_cores())
     except ValueError as error:
         raise click.ClickException(str(error)) from None
+    signal.signal(signal.SIGTERM, _end)
     session = Session(_EFFORTS[effort], cores, console)
-    outcomes = [found for scenario in chosen if (found := _outcome(session, scenario)) is not None]
-    result = Report(
-        datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"), effort, describe(), _versions(), outcomes
-    )
+    began = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
+    result = Report(began, effort, describe(), _versions(), [])
     into.parent.mkdir(parents=True, exist_ok=True)
-    into.write_bytes(encode(result))
+    for scenario in chosen:
+        found = _outcome(session, scenario)
+        if found is not None:
+            result.outcomes.append(found)
+            into.write_bytes(encode(result))  # each time: a long run that is ended keeps what it has
     _show(result, console)
     console.print(
         f"{time.monotonic() - session.began:.0f} s; every round: {into}; into the page: python -m bench report"
@@ -99,6 +103,11 @@ def list_scenarios() -> None:
     """The scenarios."""
     for scenario in registered(FULL.streams):
         click.echo(f"{scenario.name:14} {scenario.about}")
+
+
+def _end(signum: int, _: object) -> None:
+    """Ends the run as an exception does, so that no proxy it started stays behind."""
+    sys.exit(128 + signum)
 
 
 def _chosen(effort: Effort, names: tuple[str, ...]) -> list[Scenario]:
