@@ -22,6 +22,8 @@ from pydantic import (
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
 
+from router.shares import SHARE_PARTS
+
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _LONGEST = 36500 * 86400.0
@@ -31,9 +33,6 @@ _LARGEST = 1 << 50
 _URL = re.compile(r"https?://[!-~]+")
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _HEADER_VALUE = re.compile(r"[\t -~]*")
-
-SHARE_PARTS = 10_000
-"""A share is a whole number of these parts: assignment hashes keys over as many buckets."""
 
 
 class Spec(BaseModel):
@@ -79,11 +78,6 @@ def parse_share(value: Any) -> float:
     return round(parts) / SHARE_PARTS
 
 
-def share_parts(share: float) -> int:
-    """The share as a whole number of SHARE_PARTS."""
-    return round(share * SHARE_PARTS)
-
-
 def parse_size(value: Any) -> int:
     """Bytes from `64KiB`, `128MiB` or a plain number of bytes. Raises ValueError otherwise."""
     if isinstance(value, int) and not isinstance(value, bool):
@@ -100,13 +94,6 @@ def _bounded(size: float) -> int:
     if size > _LARGEST:
         raise ValueError("a size is at most 1048576GiB")
     return int(size)
-
-
-NOT_YET = "not supported yet: remove this key (docs/behaviour.md lists what is)"
-
-
-def _unsupported(value: Any) -> Any:
-    raise ValueError(NOT_YET)
 
 
 _DURATION_SCHEMA = {
@@ -170,9 +157,6 @@ CallUrl = Annotated[str, AfterValidator(_check_url)]
 
 CallHeaders = Annotated[dict[str, str], AfterValidator(_check_headers)]
 """What a call of ours brings. Values may hold secrets, and are shown to nobody."""
-
-NotYet = AfterValidator(_unsupported)
-"""Marks a key of the YAML that is checked but has no effect yet: using it is an error, never silence."""
 
 
 def _unwrap(value: Any) -> Any:

@@ -5,6 +5,7 @@ the right shape (the schema says so): a misspelt key in one place hides no unkno
 """
 
 from collections.abc import Callable, Iterator
+from functools import cache
 from typing import Any, get_args
 
 from pydantic import ValidationError
@@ -14,16 +15,21 @@ from router.config.places import Steps
 from router.config.schema import AdminSpec, Config, MatchSpec
 from router.config.source import Source
 from router.errors import Problem
-from router.patterns import PATTERNS
 from router.patterns.matching import ties
+from router.patterns.registry import PATTERNS
 
 _WILDCARDS = ("0.0.0.0", "[::]")
 
 
-def check(source: Source, exists: Callable[[str], bool]) -> list[Problem]:
-    """All mistakes that take two places to see. `exists` says whether a file is there."""
+Refusals = Callable[[str, str, str], dict[str, str]]
+"""Of the files `ca`, `cert` and `key` (empty: none), what is wrong with which (`tls.refusals`)."""
+
+
+def check(source: Source, exists: Callable[[str], bool], refusals: Refusals) -> list[Problem]:
+    """All mistakes that take two places to see. `exists` says whether a file is there, `refusals` whether files that
+    are there are what they should be."""
     problems = [*_versions(source), *_segments(source), *_matches(source), *_addresses(source)]
-    return [*problems, *_certificates(source, exists), *_tokens(source)]
+    return [*problems, *_certificates(source, exists, cache(refusals)), *_tokens(source)]
 
 
 def _entries(value: Any) -> dict[str, Any]:
@@ -165,15 +171,21 @@ def _clash(one: str, other: str) -> bool:
     return host == other_host or (same_family and (host in _WILDCARDS or other_host in _WILDCARDS))
 
 
-def _certificates(source: Source, exists: Callable[[str], bool]) -> Iterator[Problem]:
+def _certificates(source: Source, exists: Callable[[str], bool], refusals: Refusals) -> Iterator[Problem]:
     owners = [*_listeners(source), (("admin",), source.values.get("admin"))]
     for name, deployment in _entries(source.values.get("deployments")).items():
         for label, version in _entries(_entries(deployment).get("versions")).items():
             owners.append((("deployments", name, "versions", label), version))
     for steps, item in owners:
-        for key, file in _entries(_entries(item).get("tls")).items():
-            if key in ("cert", "key", "ca") and isinstance(file, str) and file and not exists(file):
-                yield source.problem((*steps, "tls", key), "no such file", f"`{file}`")
+        tls = _entries(_entries(item).get("tls"))
+        files = {key: tls[key] for key in ("ca", "cert", "key") if isinstance(tls.get(key), str) and tls[key]}
+        missing = [key for key, file in files.items() if not exists(file)]
+        for key in missing:
+            yield source.problem((*steps, "tls", key), "no such file", f"`{files[key]}`")
+        if not missing:
+            given = (files.get(key, "") for key in ("ca", "cert", "key"))
+            for key, trouble in refusals(*given).items():
+                yield source.problem((*steps, "tls", key), f"the file {trouble}", f"`{files[key]}`")
 
 
 def _tokens(source: Source) -> Iterator[Problem]:

@@ -6,7 +6,8 @@ from typing import Self
 from pydantic import Field, model_validator
 
 from router.patterns.observing import AccessLog, Observing, Tracing
-from router.spec import CallHeaders, CallUrl, Share, Spec, share_parts
+from router.shares import share_parts
+from router.spec import CallHeaders, CallUrl, Share, Spec
 
 
 class AccessLogSpec(Spec):

@@ -28,10 +28,11 @@ from router.config.observing import AccessLogSpec, TracingSpec, compile_observin
 from router.config.tls import Tls, UpstreamTlsSpec
 from router.pairs.settings import PairSettings, SubjectSource
 from router.pairs.sinks import AnySink
-from router.patterns import BlueGreenPattern, CanaryPattern, ShadowPattern
-from router.patterns.canary import StickySource
+from router.patterns.blue_green import BlueGreenPattern
+from router.patterns.canary import CanaryPattern, StickySource
 from router.patterns.observing import Observing
 from router.patterns.plan import Match
+from router.patterns.shadow import ShadowPattern
 from router.rollout.steps import Ramp, ShadowWatch, Switch
 from router.spec import Duration, Size, Spec
 

@@ -36,7 +36,7 @@ from router.rollout.gates.segments import SegmentsGate
 from router.rollout.phase import Phase
 from router.rollout.state import RolloutState
 from router.rollout.steps import Guarded
-from router.spec import share_parts
+from router.shares import share_parts
 
 
 def compile_deployment(name: str, spec: DeploymentSpec, state: RolloutState, workers: int) -> DeploymentPlan:

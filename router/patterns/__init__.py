@@ -1,14 +1,5 @@
-"""The patterns a rollout can follow. A new one is a file here and a line below.
+"""What a rollout does to requests: patterns compile to plans, and workers read plans alone.
 
-Each is a frozen model of its part of the YAML that compiles itself and an Exposure to a Plan. Its
-`version_keys` are the keys whose value is the name of a version or a list of them; all names differ, which
-`config.checks` sees to.
+`registry` holds the patterns. It is no part of this file, because a worker has no use for them, nor for the library
+that reads their YAML.
 """
-
-from router.patterns.blue_green import BlueGreenPattern
-from router.patterns.canary import CanaryPattern
-from router.patterns.shadow import ShadowPattern
-
-PATTERNS = (ShadowPattern, CanaryPattern, BlueGreenPattern)
-
-__all__ = ["PATTERNS", "BlueGreenPattern", "CanaryPattern", "ShadowPattern"]

@@ -6,7 +6,7 @@ from the stable version to the candidate, and another candidate draws anew.
 
 from hashlib import blake2b
 
-from router.spec import SHARE_PARTS
+from router.shares import SHARE_PARTS
 
 
 def salt_of(deployment: str, candidate: str) -> bytes:

@@ -6,7 +6,8 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field, WithJsonSchema
 
 from router.patterns.plan import Copies
-from router.spec import Duration, Size, Spec, parse_share, share_parts
+from router.shares import share_parts
+from router.spec import Duration, Size, Spec, parse_share
 
 COPY_TIMEOUT = 5.0
 COPY_MAX_IN_FLIGHT = 64

@@ -13,7 +13,8 @@ class ClientLimits(msgspec.Struct, frozen=True):
     connection's start. `keep_alive` is how long a connection may idle, a tenth more or less. `write_timeout` is how
     long a client may take nothing of what is ready for it. `body_rate` (0: none) is the least average of a body, in
     bytes a second over `body_grace`. `pipelined` requests may wait behind one that is being answered. `connections`
-    and `connections_per_client` (0: none) are this worker's part.
+    and `connections_per_client` (0: none) are this worker's part, and so is `memory` (0: none): bytes resident beyond
+    which requests are turned away.
     """
 
     target: int = 16 << 10
@@ -27,6 +28,7 @@ class ClientLimits(msgspec.Struct, frozen=True):
     pipelined: int = 256
     connections: int = 0
     connections_per_client: int = 0
+    memory: int = 0
 
 
 class UpstreamTls(msgspec.Struct, frozen=True):

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from router.patterns.assignment import bucket, salt_of
-from router.spec import SHARE_PARTS
+from router.shares import SHARE_PARTS
 
 KEYS = [f"user-{number}".encode() for number in range(20_000)]
 SALT = salt_of("loan", "v2")

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from router.patterns.matching import Table, Tie, normal_path, ties
 from router.patterns.plan import Match
+from tests.support.properties import examples
 
 
 def find(matches: list[Match], path: str, host: str = "h", method: str = "POST", **fields: str) -> int | None:
@@ -228,7 +229,7 @@ def matches() -> st.SearchStrategy[Match]:
     return st.builds(Match, st.sampled_from(["", "h", "i"]), st.just("") | patterns(), methods, headers())
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(150))
 @given(st.lists(matches(), max_size=30), st.data())
 def test_the_lookup_agrees_with_looking_at_every_match(
     given_matches: list[Match], data: st.DataObject

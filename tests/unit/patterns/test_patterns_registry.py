@@ -4,8 +4,8 @@ from typing import Any, get_args
 
 import pytest
 
-from router.patterns import PATTERNS
 from router.patterns.plan import Exposure
+from router.patterns.registry import PATTERNS
 
 EXAMPLES: dict[str, dict[str, Any]] = {
     "shadow": {"primary": "v1", "shadows": ["v2"]},

@@ -6,7 +6,7 @@ from pydantic import ValidationError
 from router.patterns.copying import NOISE
 from router.patterns.plan import Copies, Exposure, Plan
 from router.patterns.shadow import ShadowPattern
-from router.spec import share_parts
+from router.shares import share_parts
 
 SHADOW = {"pattern": "shadow", "primary": "v1", "shadows": ["v2", "v3"]}
 
