@@ -153,18 +153,6 @@ def _add(counts: dict[int, int], more: dict[int, int]) -> None:
         counts[key] = counts.get(key, 0) + count
 
 
-class EventCounter:
-    """Rare counters, by metric name and label values."""
-
-    __slots__ = ("counts",)
-
-    def __init__(self) -> None:
-        self.counts: dict[tuple[str, ...], int] = {}
-
-    def add(self, *key: str, by: int = 1) -> None:
-        self.counts[key] = self.counts.get(key, 0) + by
-
-
 def merge(one: Histogram, other: Histogram) -> Histogram:
     """Both together; exact, in any order."""
     counts = dict(one.counts)

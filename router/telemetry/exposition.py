@@ -22,6 +22,7 @@ from prometheus_client.exposition import choose_encoder
 
 from router.channel import Histogram
 from router.telemetry.counters import bucket_of, edge
+from router.telemetry.events import CAPTURES_DROPPED, EVENTS
 from router.telemetry.ledger import Ledger, SeriesKey, SinkTotals
 
 _log = logging.getLogger(__name__)
@@ -33,29 +34,6 @@ EDGES = tuple(bucket_of(bound) for bound in _BOUNDS)
 
 VERDICTS = ("pass", "fail", "inconclusive", "error")
 """What a gate may say."""
-
-EVENTS = {
-    "router_fallbacks_total": ("deployment", "version"),
-    "router_retries_total": ("deployment", "version"),
-    "router_captures_dropped_total": ("deployment", "reason"),
-    "router_copies_dropped_total": ("deployment", "version", "reason"),
-    "router_router_errors_total": ("error",),
-    "router_connections_refused_total": ("reason",),
-    "router_access_lines_dropped_total": ("reason",),
-    "router_spans_dropped_total": ("reason",),
-}
-"""The rare counters a worker may send, with their labels."""
-
-_HELP = {
-    "router_fallbacks_total": "Requests the stable version answered because the candidate could not.",
-    "router_retries_total": "Requests sent to an endpoint once more.",
-    "router_captures_dropped_total": "Captured exchanges that were not kept, by reason.",
-    "router_copies_dropped_total": "Copies that were not sent to a shadow, by reason.",
-    "router_router_errors_total": "Answers the router gave itself, by error.",
-    "router_connections_refused_total": "Client connections that were turned away, by reason.",
-    "router_access_lines_dropped_total": "Lines of the access log that were not written, by reason.",
-    "router_spans_dropped_total": "Spans that did not reach the collector, by reason.",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,18 +144,19 @@ class Exposition:
         yield _durations("router_first_byte_seconds", "To the first byte.", first_bytes)
 
     def _event_counters(self) -> Iterator[Metric]:
-        counts: dict[str, dict[tuple[str, ...], int]] = {name: {} for name in EVENTS}
+        declared = {event.name: event for event in EVENTS}
+        counts: dict[str, dict[tuple[str, ...], int]] = {name: {} for name in declared}
         for (name, *labels), count in self._ledger.events().items():
-            if name in EVENTS and len(labels) == len(EVENTS[name]):
+            if name in declared and len(labels) == len(declared[name].labels):
                 counts[name][tuple(labels)] = count
             else:
                 self._complain(name)
-        captures = counts["router_captures_dropped_total"]
+        captures = counts[CAPTURES_DROPPED.name]
         for dropped, count in self._ledger.dropped().items():
             captures[dropped] = captures.get(dropped, 0) + count
-        for name, values in counts.items():
-            family = CounterMetricFamily(name.removesuffix("_total"), _HELP[name], labels=EVENTS[name])
-            for event_labels, count in values.items():
+        for event in EVENTS:
+            family = CounterMetricFamily(event.name.removesuffix("_total"), event.says, labels=event.labels)
+            for event_labels, count in counts[event.name].items():
                 family.add_metric(event_labels, count)
             yield family
 

@@ -1,8 +1,8 @@
 """All counts of the router in one place: the tallies of every worker and of the recorder, merged.
 
 Floor 1. Tallies are cumulative per process, so the latest one replaces the one before. When a process is gone
-its counts are folded into a base: no total ever goes backwards while the controller lives. Requests in flight
-are of living workers only.
+its counts are folded into a base: no total ever goes backwards while the controller lives. What it knows of workers
+that are gone can be handed to the next one (`ended`, `restore`). Requests in flight are of living workers only.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -158,6 +158,27 @@ class Ledger:
         if (recorder := self._recorders.pop(source, None)) is not None:
             recorder.rest()
             self._recorder_base = _Recorder.merged((self._recorder_base, recorder))
+
+    def ended(self) -> Tally:
+        """What all workers that are gone had counted, over all cohorts and slices."""
+        rows = tuple(
+            SeriesTally(
+                *key,
+                dict(each.codes),
+                each.duration,
+                each.first_byte,
+                0,
+                fallbacks=each.fallbacks,
+                broken=each.broken,
+            )
+            for key, each in self._base.items()
+        )
+        return Tally(rows, tuple(self._base_events.items()))
+
+    def restore(self, ended: Tally) -> None:
+        """Counts in what workers of an earlier ledger had counted that are gone; nobody who listens is told."""
+        _add_rows(self._base, ended.series)
+        _add_counts(self._base_events, dict(ended.events))
 
     def series(self) -> dict[SeriesKey, SeriesTotals]:
         """Totals per (deployment, version, role)."""

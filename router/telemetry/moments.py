@@ -5,7 +5,7 @@ sums of squares lose all their digits when numbers are large and differ little. 
 so a quantile is right within 5 %.
 """
 
-from math import ceil, exp, inf, isfinite, log, sqrt
+from math import ceil, exp, inf, log, sqrt
 
 from router.channel import ValueSums
 
@@ -14,9 +14,12 @@ _LEAST, _MOST = 1e-12, 1e12
 EQUAL = -(10**6)
 """The bucket of distances of at most 1e-12."""
 
+LARGEST = 1e150
+"""Beyond it a square is no finite number any more, and one such pair would spoil all sums for good."""
+
 
 class Moments:
-    """The sums. Numbers that are not finite are left out: a comparator has judged them already."""
+    """The sums. Numbers that are not finite, or beyond LARGEST, are left out: a comparator has judged them already."""
 
     __slots__ = ("distance", "distances", "n", "primary_mean", "primary_squares", "products", "shadow_mean",
                  "shadow_squares")  # fmt: skip
@@ -31,7 +34,7 @@ class Moments:
 
     def add(self, primary: float, shadow: float) -> None:
         """One pair."""
-        if not (isfinite(primary) and isfinite(shadow)):
+        if not (abs(primary) <= LARGEST and abs(shadow) <= LARGEST):
             return
         self.n += 1
         off_primary, off_shadow = primary - self.primary_mean, shadow - self.shadow_mean

@@ -43,10 +43,13 @@ def name_of(method: bytes, route: str = "") -> str:
     return f"{name} {route}" if route else name
 
 
-def answered(status: int, error: str) -> dict[str, Value]:
-    """The attributes for an answer: its status where there is one, and what went wrong if anything did."""
+def answered(status: int, error: str, failed: bool) -> dict[str, Value]:
+    """The attributes for an answer: its status where there is one (0: none), and what went wrong if anything did.
+
+    `failed` is whether the span is one of an error: a status of 400 or more is for the client, 500 for the server.
+    """
     said: dict[str, Value] = {"http.response.status_code": status} if status else {}
-    if error or status >= 500:
+    if error or failed:
         said["error.type"] = error or str(status)
     return said
 

@@ -35,7 +35,7 @@ class Receiver:
 
 
 def wait_for(condition: Any) -> None:
-    end = time.monotonic() + 5
+    end = time.monotonic() + 15
     while not condition():
         assert time.monotonic() < end
         time.sleep(0.01)
@@ -47,7 +47,7 @@ def test_everything_arrives_in_order_and_in_batches() -> None:
     for item in range(25):
         handoff.add(item)
     handoff.close()
-    handoff.join(5)
+    handoff.join(15)
     assert [item for batch in receiver.batches for item in batch] == list(range(25))
     assert max(map(len, receiver.batches)) == 10
     assert receiver.lost == {}
@@ -60,10 +60,10 @@ def test_who_hands_over_does_not_wait_for_one_who_hangs() -> None:
     began = time.monotonic()
     for item in range(1000):
         handoff.add(item)
-    assert time.monotonic() - began < 0.5
+    assert time.monotonic() - began < 5, "nobody takes anything for ten"
     receiver.go.set()
     handoff.close()
-    handoff.join(5)
+    handoff.join(15)
     arrived = sum(map(len, receiver.batches))
     assert 5 <= arrived < 1000
     assert receiver.lost == {"queue_full": 1000 - arrived}
@@ -95,5 +95,5 @@ def test_nothing_is_taken_after_the_end() -> None:
     handoff = receiver.handoff()
     handoff.close()
     handoff.add(1)
-    handoff.join(5)
+    handoff.join(15)
     assert (receiver.batches, receiver.lost) == ([], {"closed": 1})

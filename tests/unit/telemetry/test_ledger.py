@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from router.channel import Histogram, PairTally, RecorderTally, SeriesTally, SinkTally, Tally
-from router.telemetry.counters import EventCounter, VersionCounter
+from router.telemetry.counters import VersionCounter
+from router.telemetry.events import RETRIES, EventCounter
 from router.telemetry.ledger import Ledger, SinkTotals
 
 
@@ -168,8 +169,8 @@ def test_totals_never_go_backwards_and_miss_nothing_that_was_told(steps: list[tu
 
 def test_events_of_a_counter_arrive() -> None:
     events, ledger = EventCounter(), Ledger()
-    events.add("router_retries_total", "d", "v1")
-    events.add("router_retries_total", "d", "v1", by=2)
+    events.add(RETRIES, "d", "v1")
+    events.add(RETRIES, "d", "v1", by=2)
     ledger.tally("a", Tally((), tuple(events.counts.items())))
     assert ledger.events() == {("router_retries_total", "d", "v1"): 3}
 
@@ -219,3 +220,17 @@ class Heard:
 
     def gone(self, source: str) -> None:
         self.seen.append(f"gone {source}")
+
+
+def test_what_the_dead_had_counted_goes_on_in_the_next_ledger() -> None:
+    first, second = Ledger(), Ledger()
+    row = replace(series(4, in_flight=3), fallbacks=2, broken=1, cohort=7, slice="a=b")
+    first.tally("a", tally(row, series(5), events=((("e",), 2),)))
+    first.tally("b", tally(series(1, in_flight=1)))
+    first.gone("a")
+    second.restore(first.ended())
+    second.tally("b", tally(series(6, in_flight=1), events=((("e",), 1),)))  # it tells all it counts anew
+    totals = second.series()["d", "v1", "live"]
+    assert (totals.codes, totals.in_flight, totals.fallbacks, totals.broken) == ({200: 15}, 1, 2, 1)
+    assert totals.duration == Histogram({5: 15}, 7.5)
+    assert second.events() == {("e",): 3}

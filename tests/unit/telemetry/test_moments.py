@@ -1,7 +1,7 @@
 """Running sums against sums over all, added one by one or merged."""
 
 import statistics
-from math import inf, nan
+from math import inf, isfinite, nan
 
 import pytest
 from hypothesis import given
@@ -41,6 +41,14 @@ def test_what_is_not_finite_is_left_out() -> None:
     assert moments.sums() is None
 
 
+@given(st.lists(st.tuples(st.floats(), st.floats()), max_size=20))
+def test_no_number_spoils_the_sums(pairs: Pairs) -> None:
+    found = sums([(1.0, 2.0), *pairs, (1e308, -1e308), (-1e308, 1e308)])
+    assert all(map(isfinite, (found.primary_mean, found.shadow_mean, found.distance, found.products)))
+    assert all(map(isfinite, (found.primary_squares, found.shadow_squares)))
+    assert (correlation(found) is None) or -1.0 <= (correlation(found) or 0.0) <= 1.0
+
+
 def test_quantiles_of_the_distance() -> None:
     found = sums([(0.0, distance) for distance in (0.0, 0.0, 0.1, 1.0, 20.0)])
     assert distance_quantile(found, 0.4) == 0.0
@@ -64,5 +72,8 @@ def test_merged_sums_are_the_sums_of_all(one: Pairs, other: Pairs) -> None:
     assert (merged.n, merged.distances) == (whole.n, whole.distances)
     for name in ("primary_mean", "shadow_mean", "distance"):
         assert getattr(merged, name) == pytest.approx(getattr(whole, name), rel=1e-6, abs=1e-6)
+    # What is summed may be of either sign and cancel: rounding is in proportion to what went in, not to what is left.
+    largest = max(abs(number) for pair in one + other for number in pair)
     for name in ("primary_squares", "shadow_squares", "products"):
-        assert getattr(merged, name) == pytest.approx(getattr(whole, name), rel=1e-6, abs=1e-2)
+        rounding = 1e-9 * whole.n * largest**2
+        assert getattr(merged, name) == pytest.approx(getattr(whole, name), rel=0, abs=rounding + 1e-12)

@@ -9,7 +9,7 @@ import pytest
 from router.telemetry.otlp import Exporter
 from router.telemetry.spans import Span
 from tests.support.collectors import Collector
-from tests.support.routers import free_ports
+from tests.support.ports import free_ports
 
 
 def span(**more: Any) -> Span:

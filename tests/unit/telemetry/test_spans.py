@@ -15,13 +15,15 @@ def test_an_unknown_method_does_not() -> None:
 
 
 def test_an_answer_has_a_status_and_a_failure_a_type() -> None:
-    assert answered(200, "") == {"http.response.status_code": 200}
-    assert answered(503, "") == {"http.response.status_code": 503, "error.type": "503"}
-    assert answered(200, "upstream_reset") == {
+    assert answered(200, "", failed=False) == {"http.response.status_code": 200}
+    assert answered(503, "", failed=True) == {"http.response.status_code": 503, "error.type": "503"}
+    assert answered(404, "", failed=False) == {"http.response.status_code": 404}
+    assert answered(404, "", failed=True) == {"http.response.status_code": 404, "error.type": "404"}
+    assert answered(200, "upstream_reset", failed=True) == {
         "http.response.status_code": 200,
         "error.type": "upstream_reset",
     }
-    assert answered(0, "connect_failed") == {"error.type": "connect_failed"}
+    assert answered(0, "connect_failed", failed=True) == {"error.type": "connect_failed"}
 
 
 def test_an_address_is_told_as_far_as_it_is_known() -> None:
