@@ -12,6 +12,9 @@ from dataclasses import dataclass
 CHECK_EVERY = 5.0
 """Seconds between two looks at the files."""
 
+NO_PASSPHRASE = ""
+"""Without one, OpenSSL would ask for it at the terminal."""
+
 _log = logging.getLogger(__name__)
 
 Stamp = tuple[tuple[int, int, int], ...]
@@ -39,8 +42,14 @@ class ServerTls:
         context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         context.set_alpn_protocols(["http/1.1"])
-        context.load_cert_chain(self._cert, self._key)
+        context.load_cert_chain(self._cert, self._key, NO_PASSPHRASE)
         return context
+
+    def use(self, cert: str, key: str) -> None:
+        """Other files from now on; where they are not usable, the certificate before stays until they are."""
+        if (cert, key) != (self._cert, self._key):
+            self._cert, self._key, self._seen = cert, key, ()
+            self.renew()
 
     def renew(self) -> bool:
         """Takes the files in anew if they have changed; tells whether it did. What is not whole yet, or never will
@@ -50,7 +59,7 @@ class ServerTls:
             if stamp == self._seen:
                 return False
             self._build()  # one that does not fit its key would spoil the context in use
-            self.context.load_cert_chain(self._cert, self._key)
+            self.context.load_cert_chain(self._cert, self._key, NO_PASSPHRASE)
         except OSError as error:
             _log.warning("the certificate in %s is not usable, the one before stays: %s", self._cert, error)
             return False
@@ -96,5 +105,37 @@ def client_context(files: ClientFiles) -> ssl.SSLContext:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
     if files.cert:
-        context.load_cert_chain(files.cert, files.key)
+        context.load_cert_chain(files.cert, files.key, NO_PASSPHRASE)
     return context
+
+
+def refusals(ca: str, cert: str, key: str) -> dict[str, str]:
+    """What is wrong with PEM files that are there, by what they were given as: `ca`, `cert` or `key`. Empty names are
+    passed over."""
+    found = {"ca": _not_certificates(ca), "cert": _not_certificates(cert)}
+    if cert and key and not found["cert"]:
+        found["key"] = _not_its_key(cert, key)
+    return {name: trouble for name, trouble in found.items() if trouble}
+
+
+def _not_certificates(file: str) -> str:
+    try:
+        if file:
+            ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(file)
+    except ssl.SSLError:
+        return "holds no certificates in PEM form"
+    except OSError as error:
+        return f"can't be read: {error.strerror}"
+    return ""
+
+
+def _not_its_key(cert: str, key: str) -> str:
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(cert, key, NO_PASSPHRASE)
+    except ssl.SSLError as error:
+        if error.reason == "KEY_VALUES_MISMATCH":
+            return "is not the key of this certificate"
+        return "holds no private key in PEM form without a passphrase"
+    except OSError as error:
+        return f"can't be read: {error.strerror}"
+    return ""

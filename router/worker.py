@@ -18,10 +18,12 @@ from collections.abc import Coroutine
 from contextlib import suppress
 
 import uvloop
+from msgspec.structs import replace
 
 from router import logs
 from router.channel import (
     Applied,
+    Certificates,
     Drain,
     EndpointsDown,
     Frame,
@@ -39,6 +41,13 @@ from router.tls import CHECK_EVERY, ServerTls
 
 TALLY_EVERY = 0.25
 """Seconds between two looks at what there is to report."""
+
+UNREAD = 1 << 20
+"""Bytes a controller may leave unread, one that is stopped, say, before it is told no more. Counts are cumulative: the
+next tally makes up for those that were left out."""
+
+_RESCUE_PAUSE = 0.05
+"""Seconds until a new controller is received once more where it could not be: one waits a second for an answer."""
 
 _log = logging.getLogger("router.worker")  # the module itself runs as __main__
 
@@ -80,6 +89,8 @@ class Worker:
                 self._acknowledge(link, frame.generation)
             case EndpointsDown() if self._engine is not None:
                 self._engine.runtime.set_down(frozenset(frame.urls))
+            case Certificates():
+                self._use_certificates(frame)
             case LogLevel():
                 logs.set_level(frame.level)
             case Drain():
@@ -115,6 +126,17 @@ class Worker:
         self._renew_certificates()
         link.send(Applied(generation))
 
+    def _use_certificates(self, wanted: Certificates) -> None:
+        """Also before the sockets are listened on: their certificates are read when that begins."""
+        assert self._start is not None
+        listeners = [
+            replace(each, cert=files[0], key=files[1]) if (files := wanted.files.get(each.address)) else each
+            for each in self._start.listeners
+        ]
+        self._start = replace(self._start, listeners=tuple(listeners))
+        for tls, listener in zip(self._tls, (each for each in listeners if each.cert), strict=False):
+            tls.use(listener.cert, listener.key)
+
     def _renew_certificates(self) -> None:
         for tls in self._tls:
             tls.renew()
@@ -122,8 +144,9 @@ class Worker:
 
     def _report(self) -> None:
         assert self._engine is not None
+        self._engine.weigh()
         link = self._controller
-        if link is not None and link.connected:
+        if link is not None and link.connected and link.backlog < UNREAD:
             tally = self._engine.tally()
             if tally is not None:
                 link.send(tally)
@@ -151,8 +174,12 @@ class Worker:
             server.bind(path)
             server.listen(4)
             while True:
-                connection, _ = await self._loop.sock_accept(server)
-                await self._introduce(connection)
+                try:
+                    connection, _ = await self._loop.sock_accept(server)
+                except OSError:  # no descriptor is left: clients are served all the same
+                    await asyncio.sleep(_RESCUE_PAUSE)
+                else:
+                    await self._introduce(connection)
 
     async def _introduce(self, connection: socket.socket) -> None:
         assert self._start is not None

@@ -6,7 +6,7 @@ whichever had more. Nothing is counted for a request that is not sent again: req
 
 from collections.abc import Callable
 
-from router.spec import SHARE_PARTS
+from router.shares import SHARE_PARTS
 
 WINDOW = 10.0
 """Seconds."""

@@ -5,7 +5,7 @@ from collections import deque
 from time import monotonic
 
 from router.channel import Frame, Half, Link, Taken, encode
-from router.telemetry.counters import EventCounter
+from router.telemetry.events import CAPTURES_DROPPED, EventCounter
 
 RECORDER_BACKLOG = 32 << 20
 """Bytes that may wait for the recorder; what comes beyond is dropped and counted."""
@@ -198,4 +198,4 @@ class RecorderLink:
         self._untaken.clear()
 
     def _drop(self, deployment: str, reason: str) -> None:
-        self._events.add("router_captures_dropped_total", deployment, reason)
+        self._events.add(CAPTURES_DROPPED, deployment, reason)

@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING
 from router.channel import Half
 from router.dataplane.capture import Tap
 from router.dataplane.faults import Fault
-from router.dataplane.routes import Version, choose
+from router.dataplane.pool import Endpoint
 from router.dataplane.timers import NEVER
+from router.dataplane.upstream import Upstream
+from router.dataplane.versions import Version, choose
 from router.http1.framing import LENGTH, Malformed
 from router.http1.head import RequestHead, ResponseHead, compose_request
 
 if TYPE_CHECKING:
     from router.dataplane.mirror import Mirroring
-    from router.dataplane.pool import Endpoint
-    from router.dataplane.upstream import Upstream
 
 NO_ANSWER = 599
 """Counted as the status of a copy that was given up before it could be answered."""

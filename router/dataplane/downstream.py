@@ -12,12 +12,15 @@ from time import monotonic
 from typing import TYPE_CHECKING, cast
 
 from router.dataplane.faults import Fault, TooManyWaiting, fault_of, render
-from router.dataplane.peer import hung_up, reset_on_close, unsent
+from router.dataplane.leaving import LINGER, LONGEST, Leaving
+from router.dataplane.peer import has_sent, hung_up, reset_on_close, unsent
+from router.dataplane.reply import Reply
 from router.dataplane.timers import NEVER
 from router.dataplane.tunnel import join
 from router.http1.framing import Malformed
 from router.http1.head import HeadLimits, RequestHead
 from router.http1.parser import RequestParser
+from router.telemetry.events import CONNECTIONS_REFUSED, OWN_ERRORS
 
 if TYPE_CHECKING:
     from router.dataplane.engine import Engine
@@ -32,9 +35,6 @@ HELD_LOOK = 1.0
 
 HELD_LIMIT = 64 << 10
 """Bytes behind an upgrade that are read before it is answered."""
-
-LINGER = 1.0
-"""Seconds in which what a client still sends is read and thrown away, so that no reset destroys the answer."""
 
 # Why nothing is read from the client for now; bits, because several reasons can hold at once.
 _PIPELINE, _CONNECTING, _UPSTREAM, _CLOGGED = 1, 2, 4, 8
@@ -53,11 +53,12 @@ class _Waiting:
 
 class Downstream(asyncio.Protocol):
     """The protocol of one client connection. `clogged`: the client takes its answer more slowly than it comes;
-    `holds`: the reasons why nothing is read from it now, 0 without any; `limits` are those it began with."""
+    `holds`: the reasons why nothing is read from it now, 0 without any; `limits` are those it began with; `reply` is
+    what an exchange writes its answer with."""
 
     __slots__ = ("_closing", "_engine", "_eventful", "_exchange", "_forwarded", "_forwarded_host", "_keep_alive",
                  "_malformed", "_parser", "_peer_lines", "_queue", "scheme", "_transport", "_unsent", "clogged",
-                 "deadline", "holds", "ip", "limits", "slot")  # fmt: skip
+                 "deadline", "holds", "ip", "limits", "reply", "slot")  # fmt: skip
 
     def __init__(self, engine: Engine, scheme: bytes) -> None:
         self._engine = engine
@@ -78,6 +79,7 @@ class Downstream(asyncio.Protocol):
         self._peer_lines = b""
         self._forwarded = b""
         self._forwarded_host = b""
+        self.reply = Reply()
         self.clogged = False
         self.ip = b""
         self.deadline = NEVER
@@ -88,6 +90,13 @@ class Downstream(asyncio.Protocol):
     def write(self, data: bytes) -> None:
         if self._transport is not None:
             self._transport.write(data)
+
+    def flush(self) -> None:
+        """Writes what has gathered in `reply`."""
+        out = self.reply.out
+        if out:
+            self.write(b"".join(out))
+            self.reply.out = []
 
     def hold_connecting(self) -> None:
         """Nothing more is read while there is no upstream connection to send it on."""
@@ -129,7 +138,7 @@ class Downstream(asyncio.Protocol):
         """The exchange is over: the next one begins, or the connection idles, or it ends."""
         self._exchange = None
         if not keep:
-            self._end()
+            self._end(LONGEST)
         elif self._eventful:
             self._go_on()
         else:
@@ -174,21 +183,24 @@ class Downstream(asyncio.Protocol):
         tunnel = join(transport, upstream, self._parser.held, rest, closed)
         engine.tunnels.add(tunnel)
 
-    def break_off(self, *, hard: bool) -> None:
-        """Ends the connection so that the client can tell its answer is not whole; `hard`: only a reset says so."""
+    def reset(self) -> None:
+        """Ends the connection at once, so that the client can tell that its answer is not whole."""
         transport = self._transport
-        if transport is None:
-            return
-        if hard:
+        if transport is not None:
             reset_on_close(transport)
             transport.abort()
-        else:
-            transport.close()
 
     def close_if_idle(self) -> None:
         """The whole router stops: a connection between two requests goes."""
-        if self._exchange is None and not self._parser.mid_message and self._transport is not None:
-            self._transport.close()
+        transport = self._transport
+        if transport is None or self._closing or self._exchange is not None or self._parser.mid_message:
+            return
+        if has_sent(transport):
+            return  # the next request is here, only not read yet
+        if transport.can_write_eof():
+            transport.close()
+        else:
+            self._end(LINGER)  # TLS would wait for the client to say the same
 
     # asyncio.Protocol
 
@@ -207,11 +219,9 @@ class Downstream(asyncio.Protocol):
         else:
             engine.clients.add(self)
             self.deadline = monotonic() + limits.head_timeout
-        engine.wheel.watch(self)
+            engine.wheel.watch(self)
 
     def data_received(self, data: bytes) -> None:
-        if self._closing:
-            return
         engine = self._engine
         engine.time = monotonic()
         try:
@@ -230,7 +240,11 @@ class Downstream(asyncio.Protocol):
             self.deadline = engine.time + self.limits.head_timeout
 
     def eof_received(self) -> None:
-        """A client that ends its side is gone: a model must not go on working for it."""
+        """A client that ends its side is gone: a model must not go on working for it.
+
+        Whether it has closed both sides or only one (which RFC 9112 neither asks for nor forbids) can't be told before
+        something is sent to it. nginx and Envoy decide as we do; HAProxy answers, unless it has `abortonclose`.
+        """
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._transport = None
@@ -319,11 +333,10 @@ class Downstream(asyncio.Protocol):
                 transport.abort()
         elif self._exchange is not None or self._queue:
             self._look_for_hang_up(transport, now)
-        elif self._parser.mid_message and not self._closing:
-            self._refuse(Fault.BODY_STALLED, "the request did not arrive in time")
-            self._end()
         else:
-            self._close(transport)
+            if self._parser.mid_message:
+                self._refuse(Fault.BODY_STALLED, "the request did not arrive in time")
+            self._end(LONGEST)
 
     def takes_some(self) -> bool:
         """Whether the client has taken something of what it was sent since this was asked last, or since it was
@@ -366,13 +379,13 @@ class Downstream(asyncio.Protocol):
                 exchange.client_malformed(self._malformed)
         elif self._malformed is not None:
             self._refuse(fault_of(self._malformed), str(self._malformed))
-            self._end()
+            self._end(LONGEST)
 
     def _refuse(self, fault: Fault, detail: str) -> None:
         engine = self._engine
         engine.unrouted.start()
         engine.unrouted.finish(fault.status, 0.0, -1.0)
-        engine.events.add("router_router_errors_total", fault.code)
+        engine.events.add(OWN_ERRORS, fault.code)
         lines = b"connection: close\r\nx-request-id: %b\r\n" % engine.new_id()
         self.write(render(fault, detail, lines, to_head=False))
 
@@ -390,45 +403,26 @@ class Downstream(asyncio.Protocol):
             if self._malformed is not None and not self._queue:
                 exchange.client_malformed(self._malformed)
 
-    def _end(self) -> None:
-        """Closes once what was written is out; a client that is still sending is listened to for a moment."""
+    def _end(self, longest: float) -> None:
+        """All is said. What was written has time to arrive, and the client `longest` seconds to fall silent."""
         transport = self._transport
-        if transport is None:
-            return
-        self._closing = True
-        self._queue.clear()
-        if self._parser.mid_message or self._malformed is not None:
-            self._listen_out(transport)
-        else:
-            self._close(transport)
-
-    def _listen_out(self, transport: asyncio.Transport) -> None:
-        """What the client still sends is read for a moment, so that it can read what it was told."""
-        if not transport.can_write_eof():
-            self._close(transport)
-            return
-        if self.holds:
-            self._let_go(self.holds)
-        transport.write_eof()
-        self.deadline = self._engine.time + LINGER
-
-    def _close(self, transport: asyncio.Transport) -> None:
-        """Closes once what was written is out, but does not wait for ever for a client that does not take it."""
-        self._unsent = unsent(transport)
-        transport.close()
-        self.deadline = self._engine.time + self.limits.write_timeout
+        if transport is not None:
+            self._closing = True
+            self._queue.clear()
+            self._engine.wheel.forget(self)
+            Leaving(self._engine, self, transport, longest)
 
     def _turn_away(self, transport: asyncio.Transport, reason: str) -> None:
         """One connection too many: told so, if there is a descriptor to spare for that."""
         engine = self._engine
         engine.time = monotonic()
-        engine.events.add("router_connections_refused_total", reason)
+        engine.events.add(CONNECTIONS_REFUSED, reason)
         self._closing = True
         if reason == "descriptors":
             transport.abort()
             return
         self._refuse(Fault.OVERLOADED, "there are as many connections as there may be")
-        self._listen_out(transport)
+        self._end(LINGER)
 
     def _hold(self, reason: int) -> None:
         if not self.holds and self._transport is not None:

@@ -1,6 +1,7 @@
 """What the connections of one worker share, and the one place where its routing state is assigned."""
 
 import asyncio
+import logging
 import socket
 import ssl
 from collections.abc import Callable
@@ -13,16 +14,21 @@ from router.dataplane.capture import RecorderLink, Tapped
 from router.dataplane.door import Door
 from router.dataplane.downstream import Downstream
 from router.dataplane.exchange import Exchange
+from router.dataplane.footprint import give_back, resident
 from router.dataplane.observer import Observer
-from router.dataplane.routes import Routes, Runtime
+from router.dataplane.routes import Routes
+from router.dataplane.runtime import Runtime
 from router.dataplane.timers import Wheel
 from router.dataplane.tunnel import Tunnel
 from router.http1.head import RequestHead
 from router.http1.plain import KnownLines
 from router.patterns.observing import Observing
 from router.patterns.plan import Snapshot
-from router.telemetry.counters import EventCounter, VersionCounter
+from router.telemetry.counters import VersionCounter
+from router.telemetry.events import EventCounter
 from router.tls import ClientContexts
+
+_log = logging.getLogger(__name__)
 
 HANDSHAKE = 10.0
 """Seconds in which a client's TLS handshake is done."""
@@ -53,7 +59,7 @@ class Engine:
         self.exchange: Callable[[Engine, Downstream, RequestHead], Exchange] = Exchange
         self.clients: set[Downstream] = set()
         self.tunnels: set[Tunnel] = set()
-        self.draining = False
+        self.draining = self.short_of_memory = False
         self._closing_idle = False
         self._observing = Observing()
         self._observer: Observer | None = None
@@ -76,8 +82,8 @@ class Engine:
             self._observe(snapshot.observing)
         routes = Routes(snapshot, self.runtime, self.routes)
         self.routes = routes
-        self.runtime.retire(routes)
-        self._folded += self.runtime.fold(routes)
+        self.runtime.retire(routes.addresses())
+        self._folded += self.runtime.fold(routes.cohorts())
 
     def _observe(self, observing: Observing) -> None:
         """From the next request on it is told of as asked for. Nobody asks by default: then this costs nothing."""
@@ -114,7 +120,7 @@ class Engine:
         for tunnel in list(self.tunnels):
             tunnel.close()
         for client in list(self.clients):
-            client.break_off(hard=True)
+            client.reset()
         await self.recorder.close()
         if self._observer is not None:
             await self._observer.close()
@@ -124,6 +130,18 @@ class Engine:
         self._closing_idle = True
         for client in list(self.clients):
             client.close_if_idle()
+
+    def weigh(self) -> None:
+        """To be called now and then: requests are turned away while this process has more memory than it may."""
+        most = self.routes.clients.memory
+        short = 0 < most < resident()
+        if short:
+            give_back()
+            short = most < resident()
+        if short is not self.short_of_memory:
+            self.short_of_memory = short
+            _log.log(logging.ERROR if short else logging.INFO, "%d of %d bytes of memory: %s", resident(), most,
+                     "requests are turned away" if short else "requests are served again")  # fmt: skip
 
     def retell(self) -> None:
         """The next tally tells everything: a new controller has heard nothing yet."""

@@ -9,20 +9,16 @@ at which that callback began.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
+from router.dataplane.attempts import Attempts
 from router.dataplane.faults import Fault, fault_of
 from router.dataplane.inflow import Inflow
 from router.dataplane.mirror import Mirroring
-from router.dataplane.seeking import Seeking
 from router.dataplane.state import ANSWERING, CONNECTING, DONE, NEW, QUEUED, SENDING, SWITCHED
+from router.dataplane.upstream import Upstream
 from router.http1.framing import CHUNKED, LAST_CHUNK, Malformed, chunk
-from router.http1.head import RequestHead, ResponseHead, compose_request
-
-if TYPE_CHECKING:
-    from router.dataplane.downstream import Downstream
-    from router.dataplane.engine import Engine
-    from router.dataplane.upstream import Upstream
+from router.http1.head import ResponseHead, compose_request
 
 REPLAY_LIMIT = 1 << 20
 """Bytes of a request body that are kept to send it again; beyond, there is no retry and no fallback."""
@@ -34,28 +30,12 @@ CLIENT_GONE = 499
 GATEWAY_STATUSES = (502, 503, 504)
 
 
-class Exchange(Seeking):
+class Exchange(Attempts):
     """See the module. Created by the client's connection, which tells it what the client does."""
 
-    __slots__ = ("_inflow",)
+    __slots__ = ()
 
     mirroring_type: ClassVar[type[Mirroring]] = Mirroring
-
-    def __init__(self, engine: Engine, client: Downstream, head: RequestHead) -> None:
-        self._engine = engine
-        self._client = client
-        self.head = head
-        self.id = head.index.get(b"x-request-id") or engine.new_id()
-        self._state = NEW
-        self._started = engine.time
-        self._first_byte = -1.0
-        self._request_whole = self._answer_whole = False
-        self._out = []
-        self._answer = self._endpoint = self._version = self._mirroring = self._upstream = self._route = None
-        self._lane = None
-        self._inflow: Inflow | None = None
-        self._replay = []
-        self._replay_size = 0
 
     def start_whole(self, body: bytes) -> None:
         """`start` with a request that is here to its end."""
@@ -71,9 +51,12 @@ class Exchange(Seeking):
         engine, head, client = self._engine, self.head, self._client
         self._routes = routes = engine.routes
         self._route = route = routes.find(head)
-        if route is None:
+        if route is None or engine.short_of_memory:
             engine.unrouted.start()
-            self._refuse(Fault.NO_ROUTE, "no deployment matches this request")
+            if route is None:
+                self._refuse(Fault.NO_ROUTE, "no deployment matches this request")
+            else:
+                self._refuse(Fault.OVERLOADED, "this worker has all the memory that it may have")
             return
         if (head.length > route.max_body or self._inflow is not None) and not self._fits(route.max_body):
             return
@@ -215,6 +198,10 @@ class Exchange(Seeking):
 
     # Carrier: what the upstream says
 
+    def on_informational(self, head: ResponseHead) -> None:
+        if self.head.minor:
+            self._client.reply.inform(head)
+
     def on_switching(self, head: ResponseHead) -> None:
         if not self.head.upgrade:
             raise Malformed("a 101 nobody asked for")
@@ -225,7 +212,7 @@ class Exchange(Seeking):
         if self._state is ANSWERING:
             self._answer_whole = True
             if body:
-                self._out.append(body)
+                self._client.reply.out.append(body)
                 if self._mirroring is not None:
                     self._mirroring.answered = body
 
@@ -244,20 +231,33 @@ class Exchange(Seeking):
                 self._fall_back(head.status, f"status_{head.status}")
                 return
         self._state = ANSWERING
-        self._answer_head(head)
+        version, request = self._version, self.head
+        keep = request.keep_alive and self._request_whole and not self._engine.draining
+        assert version is not None
+        self._client.reply.begin(head, request, (version.lines, self.id, b"\r\n\r\n"), keep)
+
+    def on_response_body(self, data: bytes) -> None:
+        if self._mirroring is not None:
+            self._mirroring.answer(data)
+        self._client.reply.body(data)
+
+    def on_response_end(self) -> None:
+        self._answer_whole = True
+        self._client.reply.end()
 
     def on_received(self) -> None:
-        client, upstream, answer = self._client, self._upstream, self._answer
-        if self._out:
-            client.write(b"".join(self._out))
+        client, upstream = self._client, self._upstream
+        reply = client.reply
+        if reply.out:
+            client.write(b"".join(reply.out))
+            reply.out = []
         assert upstream is not None
         if self._answer_whole:
-            assert answer is not None
+            assert self._answer is not None
             self._upstream = None
             upstream.release(request_whole=self._request_whole)
-            self._finish(answer.status, "", keep=self._keep)
+            self._finish(self._answer.status, "", keep=reply.keep)
             return
-        self._out = []
         self._await_progress(upstream)
         if client.clogged:
             upstream.pause_reading()
@@ -270,7 +270,7 @@ class Exchange(Seeking):
 
     def on_switched(self, rest: bytes) -> None:
         """The upstream speaks another protocol from here on: both transports go to a tunnel."""
-        self._flush()
+        self._client.flush()
         upstream, self._upstream = self._upstream, None
         assert upstream is not None
         self._state = SWITCHED

@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING, ClassVar
 from router.channel import Half
 from router.dataplane.capture import Tap
 from router.dataplane.copies import Copy
-from router.dataplane.routes import Route, Version
+from router.dataplane.routes import Route
+from router.dataplane.versions import Version
 from router.http1.framing import CHUNKED, LAST_CHUNK, LENGTH, chunk
 from router.http1.head import RequestHead, ResponseHead
+from router.telemetry.events import COPIES_DROPPED
 
 if TYPE_CHECKING:
     from router.dataplane.engine import Engine
@@ -30,8 +32,8 @@ class Mirroring:
     `key`, `id`, `time` (Unix seconds), `generation` and `cohort` are what the halves of its pairs have in common.
     """
 
-    __slots__ = ("_answer", "_asked", "_copies", "_launched", "_open", "_request", "_sending", "_targets", "answered",
-                 "cohort", "engine", "generation", "id", "key", "limit", "route", "time")  # fmt: skip
+    __slots__ = ("_answer", "_asked", "_copies", "_open", "_request", "_sending", "_targets", "answered",
+                 "cohort", "engine", "generation", "id", "key", "launched", "limit", "route", "time")  # fmt: skip
 
     copy_type: ClassVar[type[Copy]] = Copy
 
@@ -43,7 +45,7 @@ class Mirroring:
         self._targets = targets
         self._copies: tuple[str, ...] = ()
         self._sending: list[Copy] = []
-        self._launched = False
+        self.launched = False
         self._asked = b""
         self._request: Tap | None = None
         self._answer: Tap | None = None
@@ -53,9 +55,7 @@ class Mirroring:
         self, head: RequestHead, request_id: bytes, forwarded: bytes, pieces: list[bytes], *, whole: bool
     ) -> None:
         """Sends a copy to each target the budget allows, with the pieces of the body that came (`whole`: all)."""
-        if self._launched:
-            return
-        self._launched = True
+        self.launched = True
         body = pieces[0] if len(pieces) == 1 else b"".join(pieces)
         if whole:
             self._asked = body
@@ -175,13 +175,8 @@ class Mirroring:
         chosen = []
         for version in self._targets:
             if reason or version.copying.count >= copies.max_in_flight:
-                key = (
-                    "router_copies_dropped_total",
-                    self.route.name,
-                    version.name,
-                    reason or "max_in_flight",
-                )
-                engine.events.add(*key)
+                why = reason or "max_in_flight"
+                engine.events.add(COPIES_DROPPED, self.route.name, version.name, why)
             else:
                 chosen.append(version)
         return chosen

@@ -12,21 +12,22 @@ from time import time
 from typing import TYPE_CHECKING
 
 from router.dataplane.copies import Copy
-from router.dataplane.exchange import Exchange
+from router.dataplane.downstream import Downstream
+from router.dataplane.exchange import CLIENT_GONE, Exchange
+from router.dataplane.faults import Fault
 from router.dataplane.mirror import Mirroring
+from router.dataplane.routes import Route
+from router.dataplane.upstream import Upstream
+from router.dataplane.versions import Version
 from router.http1.head import RequestHead, ResponseHead
-from router.spec import SHARE_PARTS
+from router.shares import SHARE_PARTS
 from router.telemetry.accesslog import Line
 from router.telemetry.spans import Span, Value, answered, asked, name_of, place
 from router.telemetry.tracecontext import new_span, traceparent
 
 if TYPE_CHECKING:
-    from router.dataplane.downstream import Downstream
     from router.dataplane.engine import Engine
-    from router.dataplane.faults import Fault
     from router.dataplane.observer import Observer, Trace
-    from router.dataplane.routes import Route, Version
-    from router.dataplane.upstream import Upstream
 
 COPY = "copy"
 """Why a copy went to its version."""
@@ -67,14 +68,15 @@ class ObservedCopy(Copy):
         url = endpoint.url if endpoint is not None else ""
         status = answer.status if answer is not None else 0
         if trace is not None and url:
+            failed = status >= 400 or bool(error)
             attributes = {
                 **asked(head.method), "url.full": url + path_of(head), **observer.place(url),
-                **answered(status, error), **belongs(route, self._version, pair.id), "router.why": COPY,
+                **answered(status, error, failed), **belongs(route, self._version, pair.id), "router.why": COPY,
                 "router.shadow": True,
             }  # fmt: skip
             observer.record(
                 Span(False, name_of(head.method), trace.trace, self._span, trace.span, False, self._started,
-                     engine.time, attributes, status >= 400 or bool(error))
+                     engine.time, attributes, failed)
             )  # fmt: skip
         if pair.logged and observer.copies:
             duration = engine.time - self._started
@@ -219,14 +221,14 @@ class Observed(Exchange):
         if trace is None or version is None or route is None:
             return
         status = self._answer.status if self._answer is not None else 0
+        failed = status >= 400 or bool(error)
         attributes = {
             **asked(self.head.method), "url.full": endpoint.url + path_of(self.head),
-            **self._observer.place(endpoint.url), **answered(status, error), **belongs(route, version, self.id),
-            "router.why": self._why, "router.shadow": False,
+            **self._observer.place(endpoint.url), **answered(status, error, failed),
+            **belongs(route, version, self.id), "router.why": self._why, "router.shadow": False,
         }  # fmt: skip
         if self._attempts > 1:
             attributes["http.request.resend_count"] = self._attempts - 1
-        failed = status >= 400 or bool(error)
         self._observer.record(
             Span(False, name_of(self.head.method), trace.trace, self._span, trace.span, False, began, now, attributes,
                  failed)
@@ -235,11 +237,14 @@ class Observed(Exchange):
     def _server_span(self, trace: Trace, code: int, error: str) -> Span:
         head, route, version, client = self.head, self._route, self._version, self._client
         host, _, port = head.host.decode("latin-1").rpartition(":")
+        # Nobody was sent a 499, and nobody here is to blame for it; an answer that breaks off is an error all the same.
+        status = code if code != CLIENT_GONE else 0
+        failed = code >= 500 or (bool(error) and code < 400)
         attributes = {
             **asked(head.method), "url.path": path_of(head), "url.scheme": client.scheme.decode(),
             "client.address": client.ip.decode("latin-1"), "network.protocol.version": f"1.{int(head.minor)}",
             **(place(host, int(port)) if port.isdigit() else place(head.host.decode("latin-1"), 0)),
-            **answered(code, error),
+            **answered(status, error, failed),
         }  # fmt: skip
         name = name_of(head.method)
         if (agent := head.index.get(b"user-agent")) is not None:
@@ -250,8 +255,8 @@ class Observed(Exchange):
                 attributes["http.route"] = match
                 name = name_of(head.method, match)
         return Span(
-            True, name, trace.trace, trace.span, trace.parent, True, self._started, self._engine.time, attributes,
-            code >= 500,
+            True, name, trace.trace, trace.span, trace.parent, bool(trace.parent), self._started, self._engine.time,
+            attributes, failed,
         )  # fmt: skip
 
     def _line(self, code: int, error: str) -> Line:

@@ -14,19 +14,19 @@ from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
+from router.dataplane.downstream import Downstream
 from router.dataplane.exchange import Exchange
 from router.dataplane.observed import Observed
 from router.http1.head import Field, RequestHead
 from router.patterns.observing import AccessLog, Observing, Tracing
-from router.spec import SHARE_PARTS
+from router.shares import SHARE_PARTS
 from router.telemetry.accesslog import Line, LogFile
-from router.telemetry.counters import EventCounter
+from router.telemetry.events import LINES_DROPPED, SPANS_DROPPED, Event, EventCounter
 from router.telemetry.handoff import Handoff
 from router.telemetry.spans import Span, Value, place
 from router.telemetry.tracecontext import new_span, new_trace, parse
 
 if TYPE_CHECKING:
-    from router.dataplane.downstream import Downstream
     from router.dataplane.engine import Engine
     from router.telemetry.otlp import Exporter
 
@@ -86,12 +86,12 @@ class Observer:
 
     def _open_log(self, log: AccessLog) -> None:
         self._log_sample, self.failures, self.copies = log.sample, log.failures, log.copies
-        lost = partial(self._lost, "router_access_lines_dropped_total")
+        lost = partial(self._lost, LINES_DROPPED)
         self._log = Handoff("access log", LogFile(log.path).write, lost, limit=MAX_LINES, batch=LINES_AT_ONCE)
 
     def _open_spans(self, tracing: Tracing) -> None:
         self._trace_sample = tracing.sample
-        lost = partial(self._lost, "router_spans_dropped_total")
+        lost = partial(self._lost, SPANS_DROPPED)
         self._spans = Handoff("traces", Export(tracing), lost, limit=MAX_SPANS, batch=SPANS_AT_ONCE)
 
     def exchange(self, engine: Engine, client: Downstream, head: RequestHead) -> Exchange:
@@ -149,9 +149,9 @@ class Observer:
         open_ones = [handoff for handoff in (self._log, self._spans) if handoff is not None]
         await asyncio.gather(*(asyncio.to_thread(each.join, PATIENCE) for each in open_ones))
 
-    def _lost(self, metric: str, reason: str, count: int) -> None:
+    def _lost(self, event: Event, reason: str, count: int) -> None:
         with suppress(RuntimeError):  # the loop has ended, and nobody counts any more
-            self._loop.call_soon_threadsafe(partial(self._events.add, metric, reason, by=count))
+            self._loop.call_soon_threadsafe(partial(self._events.add, event, reason, by=count))
 
 
 def drawn(share: int) -> bool:

@@ -163,7 +163,7 @@ class Endpoint:
                     ssl=self._engine.tls.get(self._files, monotonic()) if self._secure else None,
                     server_hostname=self._server_name if self._secure else None,
                 )
-        except (OSError, UnicodeError) as error:  # also TimeoutError, ssl.SSLError; a name that can't be one
+        except (OSError, ValueError) as error:  # also TimeoutError, ssl.SSLError; a name that can't be one
             why = getattr(error, "strerror", None) or str(error)
             fault = Fault.OVERLOADED if getattr(error, "errno", 0) in _NO_DESCRIPTOR else Fault.CONNECT_FAILED
             self._connected(None, fault, why or f"no connection within {self.connect_timeout:g} s")

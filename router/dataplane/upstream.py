@@ -11,6 +11,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Protocol, cast
 
 from router.dataplane.faults import Fault
+from router.dataplane.peer import unread
 from router.dataplane.timers import NEVER
 from router.http1.framing import Malformed
 from router.http1.head import HeadLimits, ResponseHead
@@ -175,10 +176,12 @@ class Upstream(asyncio.Protocol):
             carrier.on_received()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._transport = None
+        transport, self._transport = self._transport, None
         engine = self.engine
         engine.time = monotonic()
         engine.wheel.forget(self)
+        if exc is not None and self.carrier is not None and transport is not None:
+            self._salvage(transport)
         carrier = self.carrier
         if carrier is None:
             self.endpoint.forget_idle(self)
@@ -188,6 +191,13 @@ class Upstream(asyncio.Protocol):
             self._break(
                 Fault.UPSTREAM_RESET, "the upstream closed the connection before its answer was whole"
             )
+
+    def _salvage(self, transport: asyncio.Transport) -> None:
+        """A server that does not want a body answers, closes, and resets what still comes. Where writing fails before
+        the answer is read, it lies here unread."""
+        for data in unread(transport):
+            if self.carrier is not None:
+                self.data_received(data)
 
     def pause_writing(self) -> None:
         self._choked = True

@@ -8,10 +8,13 @@ class Collector:
     """Collects the fields of one head; the state both directions share.
 
     `_head_size` counts what was read of a head, or in a chunked body since the last of its data: chunk extensions and
-    trailers, which nobody wants, are bounded like a head.
+    trailers, which nobody wants, are bounded like a head. (Of extensions that come in one read with data or with the
+    end nothing is known: then it is the size of a read that bounds them.) `_trailer_size` counts the bytes
+    of trailers, however they come.
     """
 
-    __slots__ = ("_fields", "_head_size", "_in_head", "_index", "_limits", "_max_head", "_refused", "_rest")
+    __slots__ = ("_fields", "_head_size", "_in_head", "_index", "_limits", "_max_head", "_refused", "_rest",
+                 "_trailer_size")  # fmt: skip
 
     def __init__(self, limits: HeadLimits | None) -> None:
         self._limits = limits = limits or HeadLimits()
@@ -21,11 +24,13 @@ class Collector:
         self._in_head = True
         self._head_size = 0
         self._rest = 0
+        self._trailer_size = 0
         self._refused: Malformed | None = None
 
     def on_headers_complete(self) -> None:
         if not self._in_head:
             return  # of a parser that is led into a body
+        self._trailer_size = 0
         try:
             self._take_head()
         except Malformed as error:
@@ -39,6 +44,10 @@ class Collector:
     def on_header(self, name: bytes, value: bytes) -> None:
         lower = name.lower()
         if not self._in_head:
+            self._trailer_size += len(name) + len(value) + 4
+            if self._trailer_size > self._max_head:
+                self._refused = HeadTooLarge(f"the trailers are over {self._max_head} bytes")
+                raise self._refused
             self._drop_trailer(lower)
             return
         value = value.rstrip(b" \t")  # llhttp leaves the white space behind a value

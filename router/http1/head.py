@@ -165,14 +165,28 @@ class RequestHead:
         for name in self.index:
             if b"_" in name and is_lookalike(name):
                 raise Malformed(f"the field {name.decode()} could be taken for the same with hyphens")
+        if b"max-forwards" in self.index and self.method in (b"OPTIONS", b"TRACE"):
+            self._count_hop()
+
+    def _count_hop(self) -> None:
+        """One forward less is left (RFC 9110 §7.6.2)."""
+        left = self.index[b"max-forwards"]
+        if not left.isdigit() or len(left) > 9 or not int(left):
+            raise Malformed("Max-Forwards allows no further hop")
+        less = b"%d" % (int(left) - 1)
+        self.fields = [
+            field_of(*field[:2], less) if field[0] == b"max-forwards" else field for field in self.fields
+        ]
 
     def read_odd_target(self) -> None:
-        """Asterisk form stays; of an absolute form the authority counts before Host (RFC 9112 §3.2.2).
+        """Asterisk form stays; of an absolute form the authority counts before Host (RFC 9112 §3.2.2), and where there
+        is nothing else in it, OPTIONS becomes asterisk form again (§3.2.4).
 
         Raises Malformed for any other target that is not a path.
         """
         target = self.target
         if target == b"*" and self.method == b"OPTIONS":
+            self._ask_server()
             return
         scheme, separator, rest = target.partition(b"://")
         if not separator or scheme.lower() not in (b"http", b"https"):
@@ -184,6 +198,12 @@ class RequestHead:
             raise Malformed("the request target names no valid host")
         path = rest[split:]
         self.target = path if path[:1] == b"/" else b"/" + path
+        if not path and self.method == b"OPTIONS":
+            self._ask_server()
+
+    def _ask_server(self) -> None:
+        self.target = b"*"
+        self.nominated = self.nominated or frozenset()  # not None: so that `compose_request` looks again
 
 
 class ResponseHead:
@@ -269,6 +289,8 @@ def compose_request(head: RequestHead, base: bytes, host_lines: bytes) -> list[b
     fields = head.fields
     if head.nominated is not None:
         fields = [field for field in fields if field[0] not in head.nominated]
+        if head.target == b"*":
+            base = b""  # it is about the server, and no place on it
     out = [head.method, b" ", base, head.target, host_lines, *map(_line_of, fields)]
     if head.framing is CHUNKED:
         out.append(b"transfer-encoding: chunked\r\n")

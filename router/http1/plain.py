@@ -34,7 +34,7 @@ _FIELD = re.compile(
 _LENGTH = re.compile(rb"\d{1,15}")
 
 _NEVER_PLAIN = frozenset(
-    (b"transfer-encoding", b"upgrade", b"proxy-connection", b"te", b"trailer", b"keep-alive")
+    (b"transfer-encoding", b"upgrade", b"proxy-connection", b"te", b"trailer", b"keep-alive", b"max-forwards")
 )
 
 

@@ -1,12 +1,16 @@
-"""`python -m tests.fuzz [--seconds N] [TARGET ...]`: each target for its part of N seconds, by atheris.
+"""`python -m tests.fuzz [--seconds N | --runs N] [TARGET ...]`: each target for its part of N seconds, by atheris; or
+each over N inputs that are the same in every run, so that what they refuse they refuse always.
 
-What it finds interesting is kept under var/fuzz for the next run; what fails is written there as `crash-*`, and the
-exit code is 1. `python -m tests.fuzz --run TARGET` is one target in this process, for libFuzzer's own options.
+What it finds interesting in so many seconds is kept under var/fuzz for the next time; what fails is written there as
+`crash-*`, and the exit code is 1. `python -m tests.fuzz --run TARGET` is one target in this process, for libFuzzer's
+own options.
 """
 
 import argparse
+import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 FOUND = Path("var/fuzz")
@@ -29,18 +33,19 @@ def run(name: str, options: list[str]) -> None:
     atheris.Fuzz()
 
 
-def fuzz(name: str, seconds: int) -> bool:
-    """Whether the target held."""
-    found = FOUND / name
+def fuzz(name: str, found: Path, *bound: str) -> bool:
+    """Whether the target held. What is in `found` is gone on from, and what is interesting is kept there."""
     found.mkdir(parents=True, exist_ok=True)
     command = [
-        sys.executable, "-m", "tests.fuzz", "--run", name, f"-max_total_time={seconds}", f"-max_len={LONGEST}",
-        f"-timeout={STALL}", f"-artifact_prefix={found}-", "-print_final_stats=1", str(found), str(KEPT / name),
+        sys.executable, "-m", "tests.fuzz", "--run", name, *bound, f"-max_len={LONGEST}", f"-timeout={STALL}",
+        f"-artifact_prefix={FOUND / name}-", "-print_final_stats=1", str(found), str(KEPT / name),
     ]  # fmt: skip
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    # What is followed is the same way through the code: the order of sets is part of it.
+    environ = {**os.environ, "PYTHONHASHSEED": "0"}
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environ)
     lines = done.stderr.splitlines()
     runs = next((line.split()[-1] for line in lines if "number_of_executed_units" in line), "?")
-    print(f"{name}: {runs} inputs in {seconds} s, {'held' if done.returncode == 0 else 'FAILED'}", flush=True)
+    print(f"{name}: {runs} inputs, {'held' if done.returncode == 0 else 'FAILED'}", flush=True)
     if done.returncode:
         print("\n".join([*done.stdout.splitlines()[-30:], *lines[-30:]]), file=sys.stderr)
     return done.returncode == 0
@@ -53,12 +58,18 @@ def main() -> int:
 
     parser = argparse.ArgumentParser(prog="python -m tests.fuzz", description=__doc__)
     parser.add_argument("--seconds", type=int, default=60, help="for all targets together")
+    parser.add_argument("--runs", type=int, default=0, help="inputs for each target, the same each time")
     parser.add_argument("targets", nargs="*", choices=[*TARGETS, []], help="all, if none is named")
     options = parser.parse_args()
     names = options.targets or list(TARGETS)
-    each = max(options.seconds // len(names), 1)
-    failed = [name for name in names if not fuzz(name, each)]
-    return 1 if failed else 0
+    FOUND.mkdir(parents=True, exist_ok=True)
+    if options.runs:
+        with tempfile.TemporaryDirectory() as fresh:
+            held = [fuzz(name, Path(fresh, name), f"-runs={options.runs}", "-seed=1") for name in names]
+    else:
+        each = max(options.seconds // len(names), 1)
+        held = [fuzz(name, FOUND / name, f"-max_total_time={each}") for name in names]
+    return 0 if all(held) else 1
 
 
 if __name__ == "__main__":

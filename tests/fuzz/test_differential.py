@@ -11,6 +11,7 @@ import httptools
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.support.properties import examples
 from tests.support.wires import DataPlane, settle
 from tests.support.workers import deployment
 
@@ -159,7 +160,7 @@ def by_httptools(data: bytes) -> Read:
     return protocol.read
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60))
 @given(requests(), st.lists(st.integers(0, 1 << 12), max_size=3))
 async def test_what_is_forwarded_is_what_was_meant(meant: Meant, cuts: list[int]) -> None:
     sent = await forwarded(meant.wire, cuts)
@@ -168,7 +169,7 @@ async def test_what_is_forwarded_is_what_was_meant(meant: Meant, cuts: list[int]
     assert by_httptools(sent) == expected
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=examples(20))
 @given(requests(), requests())
 async def test_of_two_in_one_the_first_is_forwarded_alone(first: Meant, second: Meant) -> None:
     sent = await forwarded(first.wire + second.wire, [])

@@ -3,10 +3,11 @@
 import random
 
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tests.fuzz.registry import TARGETS, corpus
+from tests.support.properties import examples
 
 TRIES = {"config": 25}
 """Examples for hypothesis, where they take long; a few hundred otherwise."""
@@ -46,7 +47,7 @@ def mutated(kept: list[bytes], seed: int, changes: int) -> bytes:
 def test_a_target_holds_for_what_is_like_its_corpus(name: str) -> None:
     kept = corpus(name)
 
-    @settings(max_examples=TRIES.get(name, 300), suppress_health_check=list(HealthCheck), deadline=None)
+    @settings(max_examples=examples(TRIES.get(name, 300)))
     @given(st.integers(0, 1 << 62), st.integers(0, 6))
     def holds(seed: int, changes: int) -> None:
         TARGETS[name](mutated(kept, seed, changes))
@@ -56,7 +57,7 @@ def test_a_target_holds_for_what_is_like_its_corpus(name: str) -> None:
 
 @pytest.mark.parametrize("name", TARGETS)
 def test_a_target_holds_for_any_bytes(name: str) -> None:
-    @settings(max_examples=TRIES.get(name, 300), suppress_health_check=list(HealthCheck), deadline=None)
+    @settings(max_examples=examples(TRIES.get(name, 300)))
     @given(st.binary(max_size=200))
     @example(b"")
     def holds(data: bytes) -> None:

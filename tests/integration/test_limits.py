@@ -13,6 +13,7 @@ from msgspec.structs import replace
 
 from router.patterns.limits import ClientLimits
 from router.patterns.plan import Plan, Timeouts, VersionSpec
+from tests.support.ports import refusing_url
 from tests.support.routers import Router
 from tests.support.routers import deployment as in_yaml
 from tests.support.upstreams import Upstream, model, read_request, scripted
@@ -105,7 +106,7 @@ async def test_a_head_has_its_time_and_an_idle_connection_another() -> None:
         assert slow.startswith(b"HTTP/1.1 408 ")
         assert silent == b""
         assert kept.startswith(b"HTTP/1.1 200 ")
-        assert 1.3 < time.monotonic() - began < 5
+        assert 1.3 < time.monotonic() - began < 10
         assert upstream.connections == 1
 
 
@@ -119,16 +120,16 @@ async def test_a_body_that_trickles_ends_though_it_never_idles() -> None:
         writer.write(b"POST /x HTTP/1.1\r\nhost: t\r\ncontent-length: 1000\r\n\r\n")
         reading = asyncio.ensure_future(read_answer(reader))
         began = time.monotonic()
-        while not reading.done() and time.monotonic() - began < 10:
+        while not reading.done() and time.monotonic() - began < 30:
             writer.write(b"x")
             await asyncio.sleep(0.1)
         assert (await reading).status == 408
-        assert time.monotonic() - began < 3
+        assert time.monotonic() - began < 10, "all of it would take a hundred seconds"
         writer.close()
 
 
 async def test_a_body_that_comes_fast_enough_may_take_its_time() -> None:
-    limits = ClientLimits(body_rate=64, body_grace=0.5)
+    limits = ClientLimits(body_rate=32, body_grace=0.5)
     async with model("a") as upstream, proxy(upstream.url, clients=limits) as worker:
         reader, writer = await connect(worker.port)
         writer.write(b"POST /x HTTP/1.1\r\nhost: t\r\ncontent-length: 400\r\n\r\n")
@@ -221,7 +222,7 @@ async def test_a_client_that_takes_nothing_is_cut_off_and_its_version_not_blamed
 
 
 async def test_a_client_that_takes_a_little_goes_on(endless: Upstream) -> None:
-    async with endless as upstream, proxy(upstream.url, clients=ClientLimits(write_timeout=0.5)) as worker:
+    async with endless as upstream, proxy(upstream.url, clients=ClientLimits(write_timeout=1.0)) as worker:
         reader, writer = await connect(worker.port)
         writer.write(get())
         taken = 0
@@ -350,6 +351,27 @@ async def test_without_a_limit_of_its_own_a_worker_leaves_descriptors_for_upstre
             writer.close()
 
 
+async def test_a_worker_short_of_memory_turns_requests_away_and_keeps_its_connections() -> None:
+    async with model("a") as upstream, proxy(upstream.url, clients=ClientLimits(memory=1)) as worker:
+        reader, writer = await connect(worker.port)
+
+        async def turned_away() -> bool:
+            writer.write(get())
+            answer = await read_answer(reader)
+            return answer.status == 503 and is_overloaded(answer)
+
+        await eventually(turned_away)
+        worker.clients = ClientLimits(memory=1 << 40)
+        await worker.publish(deployment({"v1": upstream.url}))
+
+        async def served() -> bool:
+            return not await turned_away()
+
+        await eventually(served)
+        assert worker.events["router_router_errors_total", "overloaded"] >= 1
+        writer.close()
+
+
 async def test_requests_beyond_the_pipelining_depth_are_refused_in_their_turn() -> None:
     async with model("a") as upstream, proxy(upstream.url, clients=ClientLimits(pipelined=4)) as worker:
         answer = await talk(worker.port, get() * 10)
@@ -365,7 +387,7 @@ async def test_a_client_that_hangs_up_is_noticed_though_nothing_is_read_from_it(
         writer.write(get() * 3)
         await until(lambda: len(upstream.requests) == 1)
         writer.close()
-        await until(lambda: worker.code_counts("v1") == {499: 1}, timeout=4)
+        await until(lambda: worker.code_counts("v1") == {499: 1}, timeout=15)
         del reader
 
 
@@ -374,9 +396,9 @@ async def test_a_client_that_hangs_up_is_noticed_though_nothing_is_read_from_it(
 
 async def test_requests_beyond_the_limit_wait_their_turn() -> None:
     async with (
-        model("a", delay=0.1) as upstream,
+        model("a", delay=0.3) as upstream,
         proxy(
-            upstream.url, versions=limited(upstream.url, in_flight=2, queue=3, queue_timeout=5.0)
+            upstream.url, versions=limited(upstream.url, in_flight=2, queue=3, queue_timeout=10.0)
         ) as worker,
     ):
         answers = await asyncio.gather(*(ask(worker.port) for _ in range(8)))
@@ -399,7 +421,7 @@ async def test_who_waits_too_long_is_told_to_come_again() -> None:
         first, second = await asyncio.gather(ask(worker.port), timed(lambda: ask(worker.port), 0.05))
         assert first.status == 200
         assert is_overloaded(second)
-        assert time.monotonic() - began < 3
+        assert time.monotonic() - began < 10
 
 
 async def test_who_leaves_while_waiting_costs_nothing() -> None:
@@ -418,13 +440,13 @@ async def test_who_leaves_while_waiting_costs_nothing() -> None:
         last = asyncio.ensure_future(ask(worker.port))
         assert (await first).status == (await last).status == 200
         assert len(upstream.requests) == 2
-        assert worker.code_counts("v1").get(499) == 1
+        await until(lambda: worker.code_counts("v1").get(499) == 1, what="the one that left in the counts")
 
 
 async def test_where_there_is_a_fallback_it_answers_what_finds_no_place() -> None:
     async with (
         model("stable") as stable,
-        model("candidate", delay=0.5) as candidate,
+        model("candidate", delay=1.0) as candidate,
         WorkerUnderTest() as worker,
     ):
         versions = (VersionSpec("v1", (stable.url,)), VersionSpec("v2", (candidate.url,), in_flight=1))
@@ -467,9 +489,7 @@ async def test_the_head_of_an_answer_is_limited() -> None:
 
 
 async def test_retries_have_a_budget() -> None:
-    async with model("a") as upstream:
-        dead = upstream.url
-    async with proxy(dead, retry_budget=1000) as worker:
+    async with proxy(refusing_url(), retry_budget=1000) as worker:
         for _ in range(100):
             assert (await ask(worker.port)).status == 502
         await until(lambda: worker.code_counts("v1") == {502: 100})

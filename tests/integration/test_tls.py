@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import os
+import signal
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -10,6 +12,12 @@ from pathlib import Path
 import httpx
 import pytest
 from click.testing import CliRunner
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    PrivateFormat,
+    load_pem_private_key,
+)
 from msgspec.structs import replace
 
 from router import tls
@@ -207,6 +215,42 @@ def test_renewed_files_are_taken_in_when_they_are_whole(authority: Authority, tm
     assert not listener.renew()
 
 
+def test_a_listener_takes_other_files_when_they_are_whole(authority: Authority, tmp_path: Path) -> None:
+    cert, key = authority.issue("listener", "localhost")
+    other_cert, other_key = authority.issue("other", "localhost")
+    listener = ServerTls(cert, key)
+    listener.use(cert, key)
+    assert not listener.renew()
+    listener.use(other_cert, key)
+    assert not listener.renew(), "the key is of another certificate"
+    listener.use(other_cert, other_key)
+    assert not listener.renew(), "that is done already"
+
+
+def test_files_are_refused_with_what_is_wrong_about_them(authority: Authority, tmp_path: Path) -> None:
+    cert, key = authority.issue("one", "localhost")
+    _, other_key = authority.issue("two", "localhost")
+    nonsense, locked, secret = tmp_path / "nonsense", tmp_path / "locked", tmp_path / "secret"
+    nonsense.write_text("no PEM at all")
+    secret.write_bytes(
+        load_pem_private_key(Path(key).read_bytes(), None).private_bytes(
+            Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"pass phrase")
+        )
+    )
+    locked.write_bytes(b"")
+    assert tls.refusals(authority.ca, cert, key) == {}
+    assert tls.refusals("", "", "") == {}
+    assert tls.refusals("", cert, other_key) == {"key": "is not the key of this certificate"}
+    assert tls.refusals(str(nonsense), "", "") == {"ca": "holds no certificates in PEM form"}
+    assert tls.refusals("", str(locked), key) == {"cert": "holds no certificates in PEM form"}
+    for file in (nonsense, secret):
+        said = {"key": "holds no private key in PEM form without a passphrase"}
+        assert tls.refusals("", cert, str(file)) == said
+    assert tls.refusals("/nowhere", "/nowhere", key) == dict.fromkeys(
+        ("ca", "cert"), "can't be read: No such file or directory"
+    )
+
+
 def test_contexts_to_connect_with_follow_their_files(
     authority: Authority, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -228,14 +272,7 @@ async def test_a_renewed_certificate_is_used_without_a_restart(authority: Author
     cert, key = authority.issue("router", "localhost", "127.0.0.1")
     async with model("a") as upstream:
         router = Router(tmp_path, {"m": in_yaml(v1=upstream.url, path="/**")}, workers=1)
-        router.write(
-            router.text()
-            .replace(
-                f"listen: 127.0.0.1:{router.port}",
-                f"listen: {{address: '127.0.0.1:{router.port}', tls: {{cert: {cert}, key: {key}}}}}",
-            )
-            .replace("admin: {", f"admin: {{tls: {{cert: {cert}, key: {key}}}, ")
-        )
+        router.write(speaking_tls(router, cert, key))
         async with router:
             before = [await serial(port, authority.ca) for port in (router.port, router.admin_port)]
             context = ssl.create_default_context(cafile=authority.ca)
@@ -262,6 +299,42 @@ async def test_a_renewed_certificate_is_used_without_a_restart(authority: Author
                 CliRunner().invoke, cli, ["healthcheck", *at], env={"ROUTER_ADMIN_CA": authority.ca}
             )
             assert told.output == "ready\n"
+
+
+def speaking_tls(router: Router, cert: str, key: str) -> str:
+    """The configuration of a router that has this certificate on both of its listeners."""
+    pair = f"tls: {{cert: {cert}, key: {key}}}"
+    return (
+        router.text()
+        .replace(
+            f"listen: 127.0.0.1:{router.port}", f"listen: {{address: '127.0.0.1:{router.port}', {pair}}}"
+        )
+        .replace("admin: {", f"admin: {{{pair}, ")
+    )
+
+
+async def test_an_edit_names_other_certificates(authority: Authority, tmp_path: Path) -> None:
+    """They are used at once, also by workers that come later; those that fit no key are refused."""
+    first, second = authority.issue("first", "localhost"), authority.issue("second", "localhost")
+    router = Router(tmp_path, {"m": in_yaml(v1="http://127.0.0.1:9", path="/**")}, workers=1)
+    router.write(speaking_tls(router, *first))
+    async with router:
+
+        async def shown() -> list[str]:
+            return [await serial(port, authority.ca) for port in (router.port, router.admin_port)]
+
+        before = await shown()
+        router.write(speaking_tls(router, second[0], first[1]))
+        await until(lambda: "is not the key of this certificate" in router.log.read_text())
+        assert await shown() == before
+        router.write(speaking_tls(router, *second))
+        async with asyncio.timeout(10):
+            while set(now := await shown()) & set(before):
+                await asyncio.sleep(0.05)
+        (worker,) = router.children("router.worker")
+        os.kill(worker, signal.SIGKILL)
+        await until(lambda: router.children("router.worker") not in ([], [worker]))
+        assert await shown() == now
 
 
 async def test_a_health_check_trusts_and_shows_what_requests_do(authority: Authority) -> None:

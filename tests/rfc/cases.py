@@ -52,8 +52,7 @@ class CutOff:
 class FromClient:
     """`data` as one client sends it. `closes`: its connection ends with the last outcome, else it goes on.
 
-    `behind`: bytes that follow in one piece with the last byte of `data`, and need not be read. (Sent later, they would
-    meet a closed connection, whose reset may destroy the answer before the client has read it.)
+    `behind`: bytes that follow, and need not be read; whenever they come, the last answer is not destroyed by a reset.
     """
 
     name: str

@@ -315,7 +315,7 @@ class Rig:
         upstream.forget()
         client = await Client.at(self._worker.port)
         with contextlib.suppress(ConnectionError, RuntimeError):  # who refused already may have closed
-            await say(client.writer, case.data, case.behind, deliver)
+            await deliver(client.writer, case.data + case.behind)
         for outcome in case.outcomes:
             await self._check_outcome(client, outcome)
         if not case.closes:

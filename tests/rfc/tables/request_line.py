@@ -1,6 +1,6 @@
 """The request line: method, target, version (RFC 9112 §3)."""
 
-from tests.rfc.cases import HOST, FromClient, Passed, passes, refuses
+from tests.rfc.cases import HOST, FromClient, Passed, get, passes, refuses
 
 
 def line(start: bytes) -> bytes:
@@ -27,6 +27,15 @@ def bad_target(name: str, sent: bytes, rfc: str = "9112 §3.2", method: bytes = 
 
 def bad_start(name: str, start: bytes, rfc: str = "9112 §3") -> FromClient:
     return refuses(name, rfc, line(start))
+
+
+def hops(method: bytes, before: bytes, after: bytes) -> FromClient:
+    return passes(
+        f"Max-Forwards of {method.decode()}, {before.decode()}",
+        "9110 §7.6.2",
+        get(b"max-forwards: " + before).replace(b"GET", method),
+        Passed(method + b" /x", (b"max-forwards: " + after,)),
+    )
 
 
 CASES = (
@@ -105,6 +114,21 @@ CASES = (
     ),
     passes("absolute form, IPv6", "9112 §3.2.2", line(b"GET http://[::1]:80/x HTTP/1.1"), Passed(b"GET /x")),
     passes("asterisk form", "9112 §3.2.4", line(b"OPTIONS * HTTP/1.1"), Passed(b"OPTIONS *")),
+    passes(
+        "absolute form of OPTIONS without a path",
+        "9112 §3.2.4",
+        line(b"OPTIONS http://a.example:8001 HTTP/1.1"),
+        Passed(b"OPTIONS *"),
+    ),
+    # hops
+    hops(b"OPTIONS", b"5", b"4"),
+    hops(b"TRACE", b"1", b"0"),
+    hops(b"GET", b"0", b"0"),
+    refuses("no hop left", "9110 §7.6.2", get(b"max-forwards: 0").replace(b"GET", b"OPTIONS")),
+    refuses("no number of hops", "9110 §7.6.2", get(b"max-forwards: -1").replace(b"GET", b"TRACE")),
+    refuses(
+        "hops beyond reason", "9110 §7.6.2", get(b"max-forwards: " + b"9" * 5000).replace(b"GET", b"TRACE")
+    ),
     # targets that are refused
     bad_target("with a space", b"/a b"),
     bad_target("with a tab", b"/a\tb"),

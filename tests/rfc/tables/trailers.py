@@ -50,6 +50,12 @@ CASES = (
     good("named like a field that counts", b"host: evil"),
     good("with authorization", b"authorization: Bearer x"),
     good("that is long", b"a: " + b"b" * 30_000),
+    refuses(
+        "trailers over the limit of a head",
+        "9112 §7.1.2",
+        chunked(BODY + b"a: b\r\n" * 12_000 + b"\r\n"),
+        431,
+    ),
     bad("with a space before the colon", b"a : b"),
     bad("folded", b"a: b", b" c"),
     bad("with a NUL", b"a: \x00"),

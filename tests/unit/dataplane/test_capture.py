@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from router.channel import Frame, Half, Link, Taken
 from router.dataplane import capture
 from router.dataplane.capture import RecorderLink, Tap, Tapped
-from router.telemetry.counters import EventCounter
+from router.telemetry.events import EventCounter
 from tests.support.captures import half
 from tests.support.workers import until
 

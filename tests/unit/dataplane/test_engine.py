@@ -2,6 +2,7 @@
 
 import asyncio
 
+from router.telemetry.events import RETRIES
 from tests.support.wires import DataPlane, settle
 from tests.support.workers import deployment
 
@@ -23,7 +24,7 @@ async def test_a_tally_tells_what_changed_and_all_again_to_a_new_controller() ->
     engine.tally()
     assert engine.tally() is None
     await one_request(plane)
-    engine.events.add("router_retries_total", "d", "v1")
+    engine.events.add(RETRIES, "d", "v1")
     tally = engine.tally()
     assert tally is not None
     assert [(series.version, series.codes) for series in tally.series] == [("v1", {200: 1})]
@@ -68,7 +69,7 @@ async def test_draining_ends_with_the_last_exchange_or_with_its_grace() -> None:
     idle_wire.lose()
     plane.wires[0].protocol.data_received(OK)
     assert b"connection: close\r\n" in busy_wire.sent
-    assert busy_wire.closed
+    assert busy_wire.eof
     busy_wire.lose()
     async with asyncio.timeout(1):
         await drained

@@ -123,7 +123,7 @@ async def test_an_upstream_that_goes_away_in_any_state(
     talk.upstream().lose()
     assert talk.statuses == statuses
     assert talk.plane.codes("v1") == codes
-    assert talk.wire.closed or talk.wire.eof or statuses == [502]
+    assert talk.wire.ended or statuses == [502]
     assert talk.at_rest()
 
 
@@ -259,7 +259,7 @@ async def test_an_answer_to_head_and_an_old_client() -> None:
     await talk.answer(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n")
     assert talk.statuses == [200, 200]
     assert talk.wire.sent.endswith(b"\r\n\r\nok")
-    assert talk.wire.closed
+    assert talk.wire.ended
     assert talk.at_rest()
 
 

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from router.patterns.observing import AccessLog, Observing
 from router.patterns.plan import Force, Plan
-from router.spec import SHARE_PARTS
+from router.shares import SHARE_PARTS
 from router.telemetry.accesslog import Line
 from router.telemetry.spans import Span
 from tests.support.wires import DataPlane, settle
@@ -107,7 +107,28 @@ async def test_a_client_that_leaves_is_in_the_log(tmp_path: Path) -> None:
     seen.wire.lose()
     (line,) = seen.lines
     assert (line.status, line.error) == (499, "client_gone")
-    assert seen.spans[0].attributes["error.type"] == "client_gone"
+    server = seen.spans[-1]
+    assert (server.attributes["error.type"], server.failed) == ("client_gone", False)
+    assert "http.response.status_code" not in server.attributes, "nobody was sent one"
+
+
+async def test_a_404_is_an_error_of_the_client_span_only(tmp_path: Path) -> None:
+    seen = Seen(tmp_path)
+    await seen.ask()
+    seen.plane.wires[0].protocol.data_received(b"HTTP/1.1 404 N\r\ncontent-length: 0\r\n\r\n")
+    attempt, server = seen.spans
+    assert (attempt.attributes["error.type"], attempt.failed) == ("404", True)
+    assert ("error.type" in server.attributes, server.failed) == (False, False)
+
+
+async def test_an_answer_that_breaks_off_is_an_error_of_both(tmp_path: Path) -> None:
+    seen = Seen(tmp_path)
+    await seen.ask()
+    seen.plane.wires[0].protocol.data_received(b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nhalf")
+    seen.plane.wires[0].lose()
+    for span in seen.spans:
+        assert span.attributes["http.response.status_code"] == 200
+        assert (span.attributes["error.type"], span.failed) == ("upstream_reset", True)
 
 
 @pytest.mark.parametrize(

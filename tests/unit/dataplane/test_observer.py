@@ -12,8 +12,8 @@ from router.dataplane.observed import Observed
 from router.dataplane.observer import Observer, Trace, drawn
 from router.http1.head import RequestHead, field_of
 from router.patterns.observing import AccessLog, Observing, Tracing
-from router.spec import SHARE_PARTS
-from router.telemetry.counters import EventCounter
+from router.shares import SHARE_PARTS
+from router.telemetry.events import EventCounter
 from tests.support.wires import DataPlane, settle
 from tests.support.workers import deployment
 

@@ -2,8 +2,9 @@
 
 import asyncio
 import socket
+import struct
 
-from router.dataplane.peer import hung_up, reset_on_close, unsent
+from router.dataplane.peer import has_sent, hung_up, reset_on_close, silence, unread, unsent
 from tests.support.workers import until
 
 
@@ -40,6 +41,38 @@ async def test_what_the_other_end_has_not_taken_gets_less_as_it_reads() -> None:
     await until(lambda: unsent(transport) < before)
     transport.abort()
     other.close()
+
+
+async def test_what_the_other_end_has_sent_is_seen_before_it_is_read() -> None:
+    transport, other = await pair()
+    transport.pause_reading()
+    assert not has_sent(transport)
+    other.send(b"x")
+    await until(lambda: has_sent(transport))
+    transport.abort()
+    other.close()
+
+
+async def test_silence_is_measured_from_the_last_byte() -> None:
+    transport, other = await pair()
+    other.send(b"x")
+    await until(lambda: silence(transport) > 0.1)
+    other.send(b"x")
+    await until(lambda: silence(transport) < 0.1)
+    transport.abort()
+    other.close()
+
+
+async def test_what_came_before_a_reset_can_be_read_after_it() -> None:
+    transport, other = await pair()
+    transport.pause_reading()
+    assert list(unread(transport)) == []
+    other.send(b"answer")
+    await until(lambda: has_sent(transport))
+    other.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    other.close()
+    assert list(unread(transport)) == [b"answer"]
+    transport.abort()
 
 
 async def test_a_reset_is_one() -> None:

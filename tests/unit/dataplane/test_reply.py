@@ -55,13 +55,13 @@ async def test_the_framing_is_of_this_hop(
     wire = await answered(request_bytes, answer, lose=answer is TO_THE_END)
     own = rb"x-router-version: v1\r\nx-request-id: [0-9a-f]{12}-0\r\n\r\n"
     assert re.fullmatch(rb"HTTP/1\.1 200 OK\r\n" + re.escape(fields) + own + re.escape(body), wire.sent)
-    assert wire.closed is closed
+    assert wire.ended is closed
 
 
 async def test_a_draining_worker_says_so_with_its_answer() -> None:
     wire = await answered(NEW, LENGTH, draining=True)
     assert b"\r\nconnection: close\r\n" in wire.sent
-    assert wire.closed
+    assert wire.ended
 
 
 @pytest.mark.parametrize(
@@ -79,7 +79,7 @@ async def test_an_answer_that_is_not_whole_never_looks_whole(
     """Where only the end of the connection ends the body, a reset has to say that it is not all."""
     wire = await answered(request_bytes, answer, lose=True)
     assert not wire.sent.endswith(b"0\r\n\r\n")
-    assert (wire.closed, wire.aborted) == (True, hard)
+    assert (wire.ended, wire.aborted) == (True, hard)
 
 
 async def test_the_routers_own_answer_names_the_version_and_keeps_the_connection() -> None:
@@ -91,8 +91,8 @@ async def test_the_routers_own_answer_names_the_version_and_keeps_the_connection
     assert head.startswith(b"HTTP/1.1 503 Service Unavailable\r\n")
     assert b"x-router-version: v1\r\nx-request-id: mine\r\n" in head
     assert head.endswith(b"\r\n\r\n")
-    assert not wire.closed
+    assert not wire.ended
     client.data_received(OLD)
     assert b"connection: close\r\n" in wire.sent
-    assert wire.closed
+    assert wire.ended
     assert plane.codes("v1") == {503: 2}

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import msgspec
 import pytest
 
-from router.dataplane.routes import COHORTS, FOUND_LENGTH, FOUND_LIMIT, Route, Routes, choose
+from router.dataplane.routes import FOUND_LENGTH, FOUND_LIMIT, Route
 from router.http1.head import RequestHead
 from router.patterns.assignment import bucket, salt_of
 from router.patterns.plan import (
@@ -15,14 +15,14 @@ from router.patterns.plan import (
     Key,
     Match,
     Plan,
-    Segment,
     Snapshot,
-    VersionSpec,
 )
-from tests.support.wires import DataPlane, settle
+from tests.support.wires import DataPlane
 from tests.support.workers import deployment
 
 URLS: dict[str, str | tuple[str, ...]] = {"v1": "http://192.0.2.1:1", "v2": "http://192.0.2.2:2"}
+
+
 SALT = salt_of("d", "v2")
 
 
@@ -146,54 +146,6 @@ async def test_a_cause_is_the_same_for_one_client_and_one_kind_of_failure() -> N
     assert anyone.cause(ann, b"1", 502) == anyone.cause(bob, b"1", 502) != anyone.cause(ann, b"2", 502)
 
 
-async def test_segments_are_counted_by_value_within_a_bound() -> None:
-    plan = msgspec.structs.replace(
-        deployment(URLS, Plan("v1", cohort=1)), segment=Segment("region", "x-region", 2)
-    )
-    version = DataPlane(plan).engine.routes.by_name["d"]._default
-    assert version.segments is not None
-    values = (b"eu", b"us", b"eu", b"asia", b"", b"x" * 100_000)
-    slices = [version.segments.counter(head(x_region=value)).slice for value in values]
-    assert slices == ["region=eu", "region=us", "region=eu", "region=other", "region=none", "region=other"]
-
-
-async def test_old_cohorts_are_counted_as_one_and_told_to_be_gone() -> None:
-    plane = DataPlane()
-    engine = plane.engine
-    rows: dict[int, dict[int, int]] = {}
-    for cohort in range(1, COHORTS + 4):
-        plane.publish(deployment(URLS, Plan("v1", "v2", 10_000, cohort=cohort)))
-        counter = engine.routes.by_name["d"]._candidate.counter
-        counter.start()
-        if cohort != 2:
-            counter.finish(200, 0.1, 0.1)
-        told = engine.tally()
-        assert told is not None
-        rows |= {row.cohort: row.codes for row in told.series if row.version == "v2" and row.role == "live"}
-    cohorts = [counter.cohort for counter in engine.runtime.family("d", "v2", "live")]
-    assert sorted(cohorts) == [0, 2, 4, 5, 6, 7], "one with a request in flight stays"
-    total = sum(sum(counter.codes.values()) for counter in engine.runtime.family("d", "v2", "live"))
-    assert total == COHORTS + 2
-    assert (rows[1], rows[2], rows[3], rows[0]) == ({}, {}, {}, {200: 2})
-
-
-async def test_a_choice_prefers_what_is_up_not_ejected_and_less_busy() -> None:
-    plane = DataPlane()
-    one, two, three = (plane.endpoint(f"http://192.0.2.{n}") for n in (1, 2, 3))
-    assert choose([], 0.0) is None
-    one._busy = 5
-    assert {choose([one, two], 0.0) for _ in range(50)} == {two}
-    two.ejection.until = 10.0
-    assert choose([one, two], 5.0) is one
-    assert choose([one, two], 10.0) is two
-    one.down = True
-    assert choose([one, two], 5.0) is two, "the last one is never taken away by ejection"
-    two.down = True
-    assert choose([one, two], 5.0) is None
-    assert choose([one], 5.0) is None
-    assert {choose([one, two, three], 5.0) for _ in range(10)} == {three}
-
-
 def plan_for(name: str, path: str, **changes: object) -> DeploymentPlan:
     return msgspec.structs.replace(deployment(URLS, name=name, path=path), **changes)
 
@@ -243,43 +195,3 @@ async def test_matches_on_fields_are_looked_up_each_time() -> None:
     for _ in range(2):
         names = [routes.find(head(x_tenant=tenant)) for tenant in (b"acme", b"other")]
         assert [route.name for route in names if route is not None] == ["b", "a"]
-
-
-async def test_endpoints_nobody_names_are_retired_once_they_rest() -> None:
-    plane = DataPlane(deployment(URLS))
-    client, wire = plane.client()
-    client.data_received(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n")
-    await settle()
-    plane.publish()
-    assert list(plane.engine.runtime.endpoints) == [("live", URLS["v1"], None)]
-    plane.wires[0].protocol.data_received(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")
-    assert b"200 OK" in wire.sent
-    plane.publish()
-    assert plane.engine.runtime.endpoints == {}
-    assert plane.wires[0].aborted
-
-
-async def test_what_is_down_stays_down_for_endpoints_that_come_later() -> None:
-    plane = DataPlane()
-    plane.engine.runtime.set_down(frozenset(("http://192.0.2.2:2",)))
-    plane.publish(deployment(URLS))
-    states = {url: endpoint.down for (_, url, _), endpoint in plane.engine.runtime.endpoints.items()}
-    assert states == {"http://192.0.2.1:1": False, "http://192.0.2.2:2": True}
-    assert Routes(Snapshot(9, ()), plane.engine.runtime).by_name == {}
-
-
-async def test_a_limit_of_connections_is_shared_by_the_endpoints_of_a_version() -> None:
-    spec = VersionSpec("v1", ("http://192.0.2.1:1", "http://192.0.2.2:2", "http://192.0.2.3:3"), 7, 0)
-    plan = DeploymentPlan("d", Match(path="/**"), (spec,), Plan("v1"))
-    version = DataPlane(plan).engine.routes.by_name["d"]._default
-    assert [endpoint.connection_limit for endpoint in version.endpoints] == [3, 3, 3]
-    assert [endpoint.connection_limit for endpoint in version.copy_endpoints] == [0, 0, 0]
-
-
-async def test_an_endpoint_that_was_tried_is_drawn_again_only_where_there_is_no_other() -> None:
-    plane = DataPlane()
-    one, two, three = (plane.endpoint(f"http://192.0.2.{n}") for n in (1, 2, 3))
-    assert {choose([one, two], 0.0, one) for _ in range(50)} == {two}
-    assert {choose([one, two, three], 0.0, one) for _ in range(50)} == {two, three}
-    two.down = True
-    assert choose([one, two], 0.0, one) is one

@@ -53,6 +53,14 @@ def test_a_copy_does_not_wait_for_100_continue() -> None:
     assert b"expect" not in b"".join(compose_request(head.without_expectation(), b"", b"")).lower()
 
 
+@pytest.mark.parametrize("target", [b"*", b"http://other", b"http://other:80"])
+def test_options_about_the_server_has_no_base_path(target: bytes) -> None:
+    head = RequestHead(b"OPTIONS", target, True, *fields_of((b"Host", b"h")))
+    head.read_start()
+    assert composed(head) == b"OPTIONS * HTTP/1.1\r\nhost: up\r\n"
+    assert composed(head.without_expectation()) == composed(head)
+
+
 def test_framing_and_upgrade_are_written_anew() -> None:
     head = request((b"Connection", b"Upgrade"), (b"Upgrade", b"WebSocket"))
     assert head.upgrade

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from router.http1.framing import CHUNKED, LAST_CHUNK, HeadTooLarge, Malformed, TargetTooLong, chunk
 from router.http1.head import REQUEST_DROP, HeadLimits, RequestHead, ResponseHead, compose_request
 from router.http1.parser import RequestParser, ResponseParser
+from tests.support.properties import examples
 
 Event = tuple[object, ...]
 
@@ -233,7 +234,7 @@ def rewritten(head: RequestHead, body: list[bytes]) -> bytes:
     return b"".join([*out, *body])
 
 
-@settings(max_examples=400)
+@settings(max_examples=examples(400))
 @given(START, st.lists(LINE, max_size=5), FRAMING, CONNECTION, BODY)
 def test_what_is_accepted_and_passed_on_is_one_request_to_h11(
     start: bytes, lines: list[bytes], framing: bytes, connection: bytes, body: bytes
@@ -267,13 +268,13 @@ def test_what_is_accepted_and_passed_on_is_one_request_to_h11(
     assert server.trailing_data[0] == b""
 
 
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 @given(st.lists(st.binary(max_size=40) | st.sampled_from([*REQUESTS, b"\r\n\r\n", b"0\r\n"]), max_size=5))
 def test_requests_of_any_bytes_raise_malformed_or_nothing(pieces: list[bytes]) -> None:
     read_requests([piece for piece in pieces if piece])
 
 
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 @given(
     st.lists(st.binary(max_size=40) | st.sampled_from([*RESPONSES, b"\r\n\r\n", b"0\r\n"]), max_size=5),
     st.booleans(),

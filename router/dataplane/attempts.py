@@ -1,4 +1,4 @@
-"""The part of an exchange that finds it a connection: the version's turn, an endpoint, a retry, the fallback.
+"""The way of a request to its answer: the version's turn, an endpoint, a connection, a retry, the fallback, the end.
 
 A version whose limit is reached lets a few requests wait (`lanes`); what finds no place is refused or falls back. A
 request that waited looks at the newest routes before it goes on: what was rolled back meanwhile must not be reached
@@ -10,36 +10,64 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from router.dataplane.discard import discard
-from router.dataplane.faults import Fault
-from router.dataplane.reply import Reply
-from router.dataplane.routes import Version, choose
-from router.dataplane.state import CONNECTING, QUEUED, State
+from router.dataplane.downstream import Downstream
+from router.dataplane.faults import Fault, render
+from router.dataplane.inflow import Inflow
+from router.dataplane.lanes import Lane
+from router.dataplane.mirror import Mirroring
+from router.dataplane.pool import Endpoint
+from router.dataplane.routes import Route, Routes
+from router.dataplane.state import CONNECTING, DONE, NEW, QUEUED, State
+from router.dataplane.upstream import Upstream
+from router.dataplane.versions import Version, choose
 from router.http1.framing import CHUNKED, LAST_CHUNK, unchunk
+from router.http1.head import RequestHead, ResponseHead
+from router.telemetry.counters import VersionCounter
+from router.telemetry.events import FALLBACKS, OWN_ERRORS, RETRIES
 
 if TYPE_CHECKING:
-    from router.dataplane.mirror import Mirroring
-    from router.dataplane.routes import Routes
-    from router.dataplane.upstream import Upstream
+    from router.dataplane.engine import Engine
 
 
-class Seeking(Reply):
-    """See the module. `Exchange` adds what comes before, and what happens on the connection."""
+class Attempts:
+    """See the module. `Exchange` adds what the two connections say, and what they are told."""
 
-    __slots__ = ("_attempts_left", "_end_by", "_forwarded", "_replay", "_replay_size", "_routes", "_upstream",
-                 "deadline", "slot")  # fmt: skip
+    __slots__ = (
+        "_answer", "_answer_whole", "_attempts_left", "_client", "_counter", "_end_by", "_endpoint", "_engine",
+        "_first_byte", "_forwarded", "_inflow", "_lane", "_mirroring", "_replay", "_replay_size", "_request_whole",
+        "_route", "_routes", "_started", "_state", "_upstream", "_version", "deadline", "head", "id", "slot",
+    )  # fmt: skip
 
-    # `Exchange` sets these, most of them when it starts.
+    # These are set when the exchange starts, `_counter` with `_version`.
     _attempts_left: int
+    _counter: VersionCounter
     _end_by: float
     _forwarded: bytes
-    _replay: list[bytes] | None
-    _replay_size: int
     _routes: Routes
-    _upstream: Upstream | None
 
-    # `slot` and `deadline` are the wheel's, and set while the exchange waits for its turn or a connection.
+    # The wheel's, and set while the exchange waits for its turn or a connection.
     deadline: float
     slot: int
+
+    def __init__(self, engine: Engine, client: Downstream, head: RequestHead) -> None:
+        self._engine = engine
+        self._client = client
+        self.head = head
+        self.id = head.index.get(b"x-request-id") or engine.new_id()
+        self._state: State = NEW
+        self._started = engine.time
+        self._first_byte = -1.0
+        self._request_whole = self._answer_whole = False
+        self._answer: ResponseHead | None = None
+        self._endpoint: Endpoint | None = None
+        self._version: Version | None = None
+        self._mirroring: Mirroring | None = None
+        self._upstream: Upstream | None = None
+        self._route: Route | None = None
+        self._lane: Lane | None = None
+        self._inflow: Inflow | None = None
+        self._replay: list[bytes] | None = []
+        self._replay_size = 0
 
     def _send(self, upstream: Upstream) -> None:
         """Leases the connection and sends all of the request that is here."""
@@ -179,7 +207,7 @@ class Seeking(Reply):
             assert self._route is not None
             assert self._version is not None
             self._attempts_left -= 1
-            self._engine.events.add("router_retries_total", self._route.name, self._version.name)
+            self._engine.events.add(RETRIES, self._route.name, self._version.name)
             self._attempt(self._version)
         else:
             self._fail(fault, detail)
@@ -220,7 +248,7 @@ class Seeking(Reply):
         assert route is not None
         assert failed is not None
         assert route.fallback is not None
-        self._engine.events.add("router_fallbacks_total", route.name, failed.name)
+        self._engine.events.add(FALLBACKS, route.name, failed.name)
         if self._mirroring is not None:
             self._launch(self._mirroring, self._replay or [])
             self._record(reason)
@@ -237,6 +265,83 @@ class Seeking(Reply):
 
     def _launch(self, mirroring: Mirroring, pieces: list[bytes]) -> None:
         """Copies leave after the first attempt of the live request, or before it is given up."""
+        if mirroring.launched:
+            return
         if self.head.framing is CHUNKED:
             pieces = [unchunk(piece) for piece in pieces if piece is not LAST_CHUNK]
         mirroring.launch(self.head, self.id, self._forwarded, pieces, whole=self._request_whole)
+
+    # the end
+
+    def _refuse(self, fault: Fault, detail: str) -> None:
+        """The router's own answer."""
+        self._engine.events.add(OWN_ERRORS, fault.code)
+        request = self.head
+        keep = self._request_whole and request.keep_alive and not self._engine.draining
+        lines = self._version.lines if self._version is not None else b"x-request-id: "
+        lines += self.id + b"\r\n"
+        if not keep:
+            lines += b"connection: close\r\n"
+        elif not request.minor:
+            lines += b"connection: keep-alive\r\n"
+        client = self._client
+        client.reply.out.append(render(fault, detail, lines, to_head=request.method == b"HEAD"))
+        client.flush()
+        self._finish(fault.status, fault.code, keep=keep)
+
+    def _truncate(self, fault: Fault) -> None:
+        """The answer can't be completed; the client must be able to tell (promise 6)."""
+        client, answer = self._client, self._answer
+        assert answer is not None
+        client.flush()
+        self._engine.events.add(OWN_ERRORS, fault.code)
+        # Elsewhere the end of the connection comes too early to be taken for that of the answer.
+        if client.reply.close_delimited or fault is Fault.CLIENT_STALLED:
+            client.reset()
+        if fault.status >= 500:  # else it was the client
+            self._counter.broken += 1
+            self._blame(fault.status)
+        self._finish(answer.status, fault.code, keep=False)
+
+    def _finish(self, code: int, error: str, *, keep: bool) -> None:
+        """Counts the request once, hands over its half of the pairs, and lets the client's connection go on."""
+        self._state = DONE
+        engine = self._engine
+        counter = self._counter if self._version is not None else engine.unrouted
+        counter.finish(code, engine.time - self._started, self._first_byte)
+        if code >= 500:
+            self._blame(code)
+        if self._mirroring is not None:
+            self._end_mirroring(self._mirroring, error)
+        self._client.exchange_done(keep=keep)
+        if self._lane is not None:
+            self._leave_lane()
+
+    def _leave_lane(self) -> None:
+        """Gives up its place among the requests in flight, if it has one."""
+        lane, self._lane = self._lane, None
+        if lane is not None:
+            lane.leave()
+
+    def _blame(self, code: int) -> None:
+        """The version failed this client; tells it apart from other clients where that is asked for."""
+        route = self._route
+        if route is not None and route.count_causes and self._version is not None:
+            self._counter.blame(route.cause(self.head, self._client.ip, code))
+
+    def _end_mirroring(self, mirroring: Mirroring, error: str) -> None:
+        """Copies go on, but not for a request of which no more comes."""
+        if not self._request_whole:
+            mirroring.give_up(error or "request_cut")
+        self._record(error)
+        mirroring.free()
+
+    def _record(self, error: str) -> None:
+        mirroring, version = self._mirroring, self._version
+        if mirroring is not None and version is not None:
+            endpoint = self._endpoint.url if self._endpoint is not None else ""
+            latency = self._engine.time - self._started
+            mirroring.record(
+                self.head, version.name, endpoint, self._answer, latency, self._first_byte, error,
+                whole=self._answer_whole,
+            )  # fmt: skip
