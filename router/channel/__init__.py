@@ -3,7 +3,7 @@
 Floor 1. A frame is a 4-byte big-endian length and a msgpack map tagged with its type. Counts are cumulative
 since the sender started, so a lost or repeated frame does no harm.
 
-    controller -> worker     Start, Publish, EndpointsDown, LogLevel, Drain
+    controller -> worker     Start, Certificates, Publish, EndpointsDown, LogLevel, Drain
     worker -> controller     Applied, Tally
     worker -> recorder       Half; Capture is what the recorder makes of it
     recorder -> worker       Taken
@@ -42,6 +42,7 @@ from router.channel.recording import (
 )
 from router.channel.workers import (
     Applied,
+    Certificates,
     Drain,
     EndpointsDown,
     Histogram,
@@ -61,6 +62,7 @@ __all__ = [
     "Capture",
     "CapturedAnswer",
     "CapturedRequest",
+    "Certificates",
     "Drain",
     "EndpointsDown",
     "Erase",

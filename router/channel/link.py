@@ -8,7 +8,17 @@ import msgspec
 
 from router.channel.frame import Frame
 from router.channel.recording import Capture, Erase, Erasing, Half, RecorderSettings, RecorderTally, Taken
-from router.channel.workers import Applied, Drain, EndpointsDown, LogLevel, Orphan, Publish, Start, Tally
+from router.channel.workers import (
+    Applied,
+    Certificates,
+    Drain,
+    EndpointsDown,
+    LogLevel,
+    Orphan,
+    Publish,
+    Start,
+    Tally,
+)
 
 MAX_FRAME = 256 << 20
 """Bytes; what claims to be longer is no frame."""
@@ -16,7 +26,7 @@ MAX_FRAME = 256 << 20
 _HEADER = 4
 
 AnyFrame = (
-    Start | Publish | Applied | EndpointsDown | Drain | Tally | Orphan | Capture | Half | Taken
+    Start | Certificates | Publish | Applied | EndpointsDown | Drain | Tally | Orphan | Capture | Half | Taken
     | RecorderSettings | RecorderTally | Erase | Erasing | LogLevel
 )  # fmt: skip
 
@@ -77,6 +87,9 @@ class Link(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
+        # With nothing to wait for, uvloop writes at once and not at the end of its turn: a rollback is on its way
+        # before the journal, or a turn full of clients, takes the time.
+        self._transport.set_write_buffer_limits(0)
 
     def data_received(self, data: bytes) -> None:
         try:

@@ -116,11 +116,14 @@ class RecorderSettings(Frame, frozen=True):
 
 
 class Erase(Frame, frozen=True):
-    """Take every record of the subject with this key out of a deployment's pair log; answered with Erasing."""
+    """Take every record of the subject with this key out of a deployment's pair log, or with an empty name out of
+    every log there is; answered with Erasing. `hash_key`: one that subjects were hashed with and that no `pairs.hash`
+    has any more."""
 
     number: int
     deployment: str
     key: str
+    hash_key: str = ""
 
 
 class Erasing(Frame, frozen=True):

@@ -28,6 +28,12 @@ class Start(Frame, frozen=True):
     orphan_timeout: float = 3600.0
 
 
+class Certificates(Frame, frozen=True):
+    """The files of certificate and key that handshakes use from now on, by address of the listener."""
+
+    files: dict[str, tuple[str, str]]
+
+
 class Publish(Frame, frozen=True):
     """A snapshot (`patterns.plan.encode_snapshot`) to put in force; answered with Applied."""
 

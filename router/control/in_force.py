@@ -5,8 +5,8 @@ publication, so nobody ever sees one without the other.
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
-from typing import NamedTuple
+from collections.abc import Callable, Coroutine, Iterable, Mapping
+from typing import Any, NamedTuple
 
 from router.config.snapshot import compile_deployment
 from router.control.terms import Confirmation, Deployment, Fleet
@@ -105,16 +105,17 @@ class InForce:
         return self.publish()
 
     def publish(self) -> Publication:
-        """Sends the newest snapshot on its way. Always as a task: tasks start in the order they were made."""
+        """Sends the newest snapshot on its way, before anything else gets its turn."""
         plans = tuple(deployment.plan for deployment in self.deployments.values())
         snapshot = encode_snapshot(Snapshot(self.generation, plans, *self._common))
         self._untold = False
-        task = asyncio.create_task(self._confirm(self.generation, snapshot))
+        confirming = self._fleet.publish(self.generation, snapshot)
+        task = asyncio.create_task(self._confirm(self.generation, confirming))
         self._publishing.add(task)
         task.add_done_callback(self._publishing.discard)
         return Publication(self.generation, task)
 
-    async def _confirm(self, generation: int, snapshot: bytes) -> Confirmation:
-        confirmation = await self._fleet.publish(generation, snapshot)
+    async def _confirm(self, generation: int, confirming: Coroutine[Any, Any, Confirmation]) -> Confirmation:
+        confirmation = await confirming
         self._confirmed = max(self._confirmed, generation)
         return confirmation

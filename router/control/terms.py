@@ -28,7 +28,8 @@ class Fleet(Protocol):
     """The workers and the recorder, as far as the controller knows them."""
 
     def publish(self, generation: int, snapshot: bytes) -> Coroutine[Any, Any, Confirmation]:
-        """Returns when no worker can serve an older snapshot; calls may overlap, the highest wins."""
+        """Sends it now; what is returned ends when no worker can serve an older snapshot. Calls may overlap, the
+        highest wins."""
 
     def recorder_settings(self, settings: RecorderSettings) -> None:
         """What to do with captures from now on."""

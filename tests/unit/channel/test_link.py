@@ -6,6 +6,7 @@ from typing import get_args
 
 import msgspec
 import pytest
+import uvloop
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -16,6 +17,7 @@ from router.channel import (
     Capture,
     CapturedAnswer,
     CapturedRequest,
+    Certificates,
     Drain,
     EndpointsDown,
     Erase,
@@ -49,6 +51,7 @@ LISTENERS = (Listener(7, "127.0.0.1:80"), Listener(8, "[::1]:443", "cert.pem", "
 MESSAGE = Message(((b"A", b"\xff\x00"), (b"A", b"2")), b"\x00body\xff", 900, True)
 FRAMES: list[Frame] = [
     Start(3, LISTENERS, "recorder.sock", "worker-3.sock"),
+    Certificates({"0.0.0.0:443": ("cert.pem", "key.pem")}),
     Publish(2**40, b"\x00" * 300),
     Applied(1),
     EndpointsDown(("http://a", "http://b")),
@@ -196,6 +199,20 @@ async def test_what_the_other_end_does_not_take_is_counted() -> None:
         end.link.send(Publish(1, bytes(4 << 20)))
         assert end.link.backlog > 0
         end.link.close()
+
+
+def test_a_frame_leaves_at_once() -> None:
+    async def received() -> bytes:
+        ours, theirs = socket.socketpair()
+        with theirs:
+            theirs.setblocking(False)
+            end = await End().attach(ours)
+            end.link.send(Applied(1))
+            data = theirs.recv(100)  # before the loop has another turn
+            end.link.close()
+            return data
+
+    assert uvloop.run(received()) == encode(Applied(1))
 
 
 def test_a_frame_that_is_nested_too_deeply_is_malformed() -> None:

@@ -1,6 +1,8 @@
 """The one place where routing changes."""
 
 import asyncio
+from collections.abc import Coroutine
+from typing import Any
 
 import pytest
 
@@ -24,8 +26,11 @@ class Fleet:
         self.snapshots: list[Snapshot] = []
         self.gate = asyncio.Event()
 
-    async def publish(self, generation: int, snapshot: bytes) -> Confirmation:
+    def publish(self, generation: int, snapshot: bytes) -> Coroutine[Any, Any, Confirmation]:
         self.snapshots.append(decode_snapshot(snapshot))
+        return self._confirm()
+
+    async def _confirm(self) -> Confirmation:
         await self.gate.wait()
         return Confirmation(1, 1)
 
@@ -55,9 +60,9 @@ async def test_a_new_state_is_published_with_a_new_generation_and_the_others_as_
     publication = bench.force.put({"a": ramp.rollback(bench.force.settled("a").state)})
     assert publication.generation == bench.force.generation == 8
     assert bench.force.deployments["b"].plan is others
+    (snapshot,) = bench.fleet.snapshots  # at once: nothing else has its turn before
     bench.fleet.gate.set()
     await publication.task
-    (snapshot,) = bench.fleet.snapshots
     assert snapshot.generation == 8
     assert [each.plan.share for each in snapshot.deployments] == [0, 1000]
 
