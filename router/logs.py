@@ -14,8 +14,11 @@ from typing import TextIO
 
 LEVEL_VARIABLE = "ROUTER_LOG_LEVEL"
 
-_CHATTY = ("httpx", "httpcore", "watchfiles", "asyncio")
+_CHATTY = ("watchfiles", "asyncio")
 """Libraries that report every call at INFO; heard from WARNING on, unless DEBUG is asked for."""
+
+_INDISCREET = ("httpx", "httpcore")
+"""Libraries that report the URL of every call, and those of gates and notices are secrets: heard from WARNING on."""
 
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 """How much may be said, the most first."""
@@ -47,6 +50,8 @@ def level() -> str:
 def set_level(wanted: str) -> None:
     """From now on this process says what is of this level (of LEVELS) or above."""
     logging.getLogger().setLevel(wanted)
+    for name in _INDISCREET:
+        logging.getLogger(name).setLevel(max(logging.WARNING, logging.getLevelName(wanted)))
     for name in _CHATTY:
         logging.getLogger(name).setLevel(logging.WARNING if wanted == "INFO" else logging.NOTSET)
 

@@ -21,6 +21,7 @@ from router.control.handover import take_over
 from router.control.listening import address_of, open_exclusive
 from router.control.runtime import RuntimeDirectory
 from router.control.supervisor import Commands, Lifetimes, Supervisor
+from router.dataplane.door import raise_descriptor_limit
 from router.errors import ConfigError, RouterError
 from router.rollout.journal import Journal
 from router.telemetry.ledger import Ledger
@@ -105,6 +106,7 @@ async def _serve(
 ) -> None:
     """`environ` is what other processes get: what the configuration names may be secret, and is not their business."""
     config, ledger = loaded.config, Ledger()
+    raise_descriptor_limit()  # each process, check and call to the admin API takes some
     # What may be refused comes first: nothing an earlier controller left running has been touched then.
     runtime = RuntimeDirectory(Path(config.state.path))
     journal = Journal(Path(config.state.path))

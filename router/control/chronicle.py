@@ -15,7 +15,7 @@ from router.control.bulletin import Bulletin
 from router.control.terms import Move
 from router.rollout.journal import Entry, Journal
 from router.rollout.verdict import Ruling
-from router.spec import SHARE_PARTS
+from router.shares import SHARE_PARTS
 
 _log = logging.getLogger(__name__)
 

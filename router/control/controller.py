@@ -1,25 +1,14 @@
 """Owns what is wanted (config), where we are (states) and what is in force (generation); changes all three.
 
-Floor 4. There are two ways to make a change:
-
-    record first    an edit, a command, a step of the ramp: decided, written to the journal, then in force. No
-                    record, no publish. One at a time: each holds `_turn` until its snapshot is on its way.
-    force first     a rollback. It takes no turn, so it never waits behind a journal write that is stuck or a
-                    worker that does not answer: state, snapshot and publish happen in one go on the event
-                    loop's thread, and the journal is written beside it.
-
-Evidence comes in by itself (`trials`); `tick` looks at it, and at what time has brought. What a failing gate asks
-for is a rollback as any other, and comes before everything that takes a turn.
-
-So a rollback can overtake a change whose record is being written. That change notices, by the generation,
-when its write returns; it is then decided anew on what the rollback left (a promote is refused, say), and its
-first record is withdrawn. The journal writes in the order it is asked, so the disk ends where memory is.
+Floor 4. What it decides comes about in one of two ways (`changes`): a rollback is forced first and recorded beside it,
+everything else is recorded first. Evidence comes in by itself (`trials`); `tick` looks at it, and at what time has
+brought. What a failing gate asks for is a rollback as any other, and comes before everything that takes a turn.
 """
 
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
@@ -28,13 +17,14 @@ from msgspec.structs import replace
 from router.config.loader import Loaded
 from router.config.schema import Config
 from router.control.bulletin import Bulletin
+from router.control.changes import Changes
 from router.control.chronicle import Chronicle
-from router.control.commands import Commands
 from router.control.edit import difference, prepare, recorder_settings
 from router.control.facts import Rollbacks, facts_of
+from router.control.gates import Gates
 from router.control.in_force import InForce, Publication
-from router.control.inquiries import stand_of
-from router.control.scribe import Scribe, Uncertain
+from router.control.orders import Order
+from router.control.scribe import Scribe
 from router.control.terms import (
     Answer,
     Asked,
@@ -49,8 +39,7 @@ from router.control.terms import (
 from router.control.trials import Trials
 from router.errors import Refused
 from router.rollout import ramp
-from router.rollout.course import Course
-from router.rollout.journal import Entry, Journal, JournalError, Record
+from router.rollout.journal import Entry, Journal, JournalError
 from router.rollout.phase import Event
 from router.rollout.samples import EvidenceSample
 from router.rollout.state import RolloutState
@@ -66,13 +55,13 @@ ROUTER = "router"
 """Who made a change that time or a gate brought."""
 
 
-class Controller(Commands):
+class Controller:
     """`workers` divides the limits; `adopted` is the newest generation that a worker of an earlier controller
     has in force. `asked` asks gates elsewhere. `clock` is monotonic, `now` Unix time, both in seconds.
 
-    Raises JournalError when the journal can't be read. The commands raise Refused (400, 404, 409, 412), and
-    JournalError when a change could not be written down; then nothing has changed. `seen` is the generation on whose
-    sight a command is given: 412 if the deployment has changed since.
+    Raises JournalError when the journal can't be read. `order` and `rollback` say who acts, and why, in the history;
+    `seen` is the generation on whose sight that is done. They raise Refused: 404, and 412 if the deployment has changed
+    since `seen`.
     """
 
     def __init__(
@@ -89,16 +78,15 @@ class Controller(Commands):
     ) -> None:
         self.bulletin = Bulletin()
         self._journal = journal
-        self._scribe = Scribe(journal)
         self._fleet = fleet
         self._ledger = ledger
         self._clock = clock
         self._now = now
-        self._turn = asyncio.Lock()
         self._force = InForce(fleet, workers, max(journal.generation(), adopted), clock)
-        self._asked = asked or NobodyAsked()
         self._trials = Trials(ledger, journal.evidence(), clock, now)
+        self._gates = Gates(self._trials, asked or NobodyAsked())
         self._chronicle = Chronicle(journal, self.bulletin, self.evidence, self.rulings, now)
+        self._changes = Changes(Scribe(journal), self._force, self._chronicle, self._trials, self._gates)
         # Of what is in force the state noted last, of anything else the one it ended in.
         self._noted = journal.states()
         self._config: Config | None = None
@@ -138,7 +126,7 @@ class Controller(Commands):
         return self._force.settled(name)
 
     def changed(self, name: str) -> int:
-        """The generation in which a deployment changed last: commands with an older one as `seen` are refused."""
+        """The generation in which a deployment changed last: orders with an older one as `seen` are refused."""
         return self._force.changed(name)
 
     def recent(self, name: str) -> list[Entry]:
@@ -157,13 +145,11 @@ class Controller(Commands):
     def rulings(self, name: str) -> tuple[Ruling, ...]:
         """What the gates say of a deployment where it is now; nothing where it is not in force yet."""
         deployment = self._force.deployments.get(name)
-        if deployment is None:
-            return ()
-        return (*self._trials.rulings(deployment.state), *self._asked.rulings(name))
+        return self._gates.rulings(deployment) if deployment is not None else ()
 
     def report(self, name: str) -> tuple[Ruling, ...]:
         """The same for people, with intervals: about a millisecond for each gate. Raises Refused (404)."""
-        return (*self._trials.report(self._force.settled(name)), *self._asked.rulings(name))
+        return self._gates.report(self._force.settled(name))
 
     async def samples(self, name: str) -> list[EvidenceSample]:
         """What was counted when in the rollouts of a deployment, oldest first, from the journal."""
@@ -174,21 +160,22 @@ class Controller(Commands):
         """What the metrics tell of the control plane."""
         deployments = self._force.deployments
         gates = {name: self.rulings(name) for name in deployments}
-        persisted = self._scribe.settled
+        persisted = self._changes.settled
         return facts_of(self.generation, persisted, self._status, deployments, gates, self._rollbacks)
 
-    # Record first
+    # What the file wants
 
     async def apply(self, loaded: Loaded) -> None:
-        """Puts a configuration in force whole: rollouts go on, begin anew or end as it says."""
+        """Puts a configuration in force whole: rollouts go on, begin anew or end as it says.
+
+        Raises JournalError when that could not be written down; then nothing has changed.
+        """
         prepared: dict[str, Deployment] = {}
         config = loaded.config
 
         def decide() -> Change:
             nonlocal prepared
-            known = self._noted | {
-                deployment.state.deployment: deployment.state for deployment in self.deployments()
-            }
+            known = self._noted | self._states()
             prepared = prepare(config, known, self._force.workers, self._clock(), self._now())
             return difference(prepared, self._force.deployments, known)
 
@@ -196,14 +183,14 @@ class Controller(Commands):
             self._noted.update((name, old.state) for name, old in self._force.deployments.items())
             self._force.deployments = prepared
             self._force.for_all(config.limits.compile(self._force.workers), config.observing)
-            self._follow()
+            self._gates.follow(prepared)
             self._config = config
             self._status = ConfigStatus(loaded.digest, self._now())
             self._fleet.recorder_settings(recorder_settings(config))
 
-        async with self._turn:
+        async with self._changes.turn:
             self._chronicle.recall(config.deployments)
-            publication = await self._recorded(decide, take_effect, loaded.digest)
+            publication = await self._changes.record_first(decide, loaded.digest, take_effect)
         self.bulletin.announce({"event": "config", "digest": loaded.digest, "generation": self.generation})
         if publication is not None:
             await asyncio.shield(publication.task)
@@ -213,14 +200,16 @@ class Controller(Commands):
         self._status = ConfigStatus(self._status.digest, self._status.loaded_at, str(error), self._now())
         self.bulletin.announce({"event": "config_error", "error": str(error)})
 
+    # What time and gates bring
+
     async def tick(self) -> None:
         """Looks at the evidence and makes every move that it or time has brought, all in one snapshot; to be called
         several times a second."""
         await self._undo_what_fails()
-        async with self._turn:
+        async with self._changes.turn:
             try:
-                await self._scribe.retry()
-                publication = await self._recorded(self._due)
+                await self._changes.retry()
+                publication = await self._changes.record_first(self._due, self._status.digest)
                 await self._note_held_time()
             except JournalError as error:
                 self._complain(str(error))
@@ -249,129 +238,31 @@ class Controller(Commands):
 
     def _moves(self, name: str) -> tuple[ramp.Move, ...]:
         deployment = self._force.settled(name)
-        return ramp.decide(deployment.course, deployment.state, self.rulings(name))
-
-    def _follow(self) -> None:
-        """Whoever gathers evidence, or asks for it, learns where every rollout is."""
-        deployments = self._force.deployments
-        self._trials.follow(deployments)
-        self._asked.configure(
-            {
-                name: stand_of(each.course, each.state)
-                for name, each in deployments.items()
-                if each.course.candidates
-            }
-        )
-
-    async def _command(
-        self,
-        name: str,
-        event: Event,
-        move: Callable[[Course, RolloutState], RolloutState],
-        who: str,
-        why: str,
-        seen: int | None,
-    ) -> Answer:
-        called = self._clock()
-
-        def decide() -> Change:
-            deployment = self._force.settled(name)
-            self._force.unchanged_since(name, seen)
-            before = deployment.state
-            after = move(deployment.course, before)
-            if after is before:
-                return Change({})
-            after = replace(after, who=who, why=why, when=self._now())
-            return Change({name: after}, (Move(event.value, before, after),))
-
-        async with self._turn:
-            publication = await self._recorded(decide) or self._force.publish()
-            state = self._force.settled(name).state
-        return await self._answer(state, called, publication)
-
-    async def _recorded(
-        self,
-        decide: Callable[[], Change],
-        take_effect: Callable[[], None] = lambda: None,
-        digest: str | None = None,
-    ) -> Publication | None:
-        """Decides, writes, then puts in force; None where there was nothing to change for a worker.
-
-        `take_effect` does what else belongs to the change. `digest` is of the configuration it makes valid.
-        """
-        superseded: list[Record] = []
-        try:
-            while True:
-                change = decide()
-                if not change.states and not change.moves:
-                    take_effect()
-                    return self._force.catch_up()
-                generation = self.generation + 1
-                entries = tuple(self._entry(move, generation, digest) for move in change.moves)
-                record = self._record(generation, change.states, entries, _ids(superseded))
-                try:
-                    await self._scribe.ask(record)
-                except (Uncertain, asyncio.CancelledError):
-                    superseded.append(record)
-                    raise
-                self._trials.saved(record)
-                if self.generation + 1 == generation:
-                    superseded.clear()
-                    take_effect()
-                    self._chronicle.tell(entries)
-                    return self._put(change.states, [move.after.deployment for move in change.moves])
-                superseded.append(record)
-        finally:
-            self._take_back(superseded)
-
-    def _take_back(self, records: list[Record]) -> None:
-        """These may have reached the disk and never took effect: what is in force is written over them."""
-        if not records:
-            return
-        names = {state.deployment for record in records for state in record.states}
-        known = self._force.deployments
-        states = tuple(known[name].state for name in sorted(names & known.keys()))
-        self._scribe.owe(Record(self.generation, states, withdrawn=_ids(records)))
+        return ramp.decide(deployment.course, deployment.state, self._gates.rulings(deployment))
 
     def _due(self) -> Change:
         states: dict[str, RolloutState] = {}
         moves: list[Move] = []
-        for deployment in self.deployments():
-            before = deployment.state
-            for move in ramp.decide(deployment.course, before, self.rulings(before.deployment)):
+        for name in self._force.deployments:
+            for move in self._moves(name):
                 if move.event is Event.ROLLBACK:
                     break  # force first, by the next look
-                after = replace(move.state, who=ROUTER, why=move.why, when=self._now())
-                moves.append(Move(move.event.value, before, after))
-                states[after.deployment] = before = after
+                before = states.get(name, self._force.deployments[name].state)
+                states[name] = replace(move.state, who=ROUTER, why=move.why, when=self._now())
+                moves.append(Move(move.event.value, before, states[name]))
         return Change(states, tuple(moves))
 
     async def _note_held_time(self) -> None:
         if self._clock() - self._checkpoint < CHECKPOINT:
             return
         self._checkpoint = self._clock()
-        self._follow()  # what is on trial for some time only may be so no more
-        known = {deployment.state.deployment: deployment.state for deployment in self.deployments()}
+        self._gates.follow(self._force.deployments)  # what is on trial for some time only may be so no more
+        known = self._states()
         held = {name for name, state in known.items() if state is not self._noted.get(name)}
         fresh = {name: known[name] for name in (held | self._trials.news()) & known.keys()}
         if fresh:
-            record = self._record(self.generation, fresh)
-            await self._scribe.ask(record)
-            self._trials.saved(record)
+            await self._changes.note(fresh)
             self._noted.update(fresh)
-
-    def _record(
-        self,
-        generation: int,
-        states: Mapping[str, RolloutState],
-        entries: tuple[Entry, ...] = (),
-        withdrawn: tuple[int, ...] = (),
-    ) -> Record:
-        """States, and the evidence they were reached on: never one without the other."""
-        moved = {entry.deployment for entry in entries}
-        self._trials.cut(moved)
-        kept = self._trials.kept(states.keys() | moved)
-        return Record(generation, tuple(states.values()), entries, withdrawn, *kept)
 
     def _complain(self, trouble: str) -> None:
         """Says once that the journal is in trouble, and once that it is well again."""
@@ -381,7 +272,33 @@ class Controller(Commands):
             _log.warning("the journal can be written again")
         self._trouble = trouble
 
-    # Force first
+    # What people order
+
+    async def order(
+        self, name: str, order: Order, who: str, why: str = "", seen: int | None = None
+    ) -> Answer:
+        """Does what was ordered of a deployment, and answers when it is in force.
+
+        Raises Refused (400, 409) where the order is not possible there, and JournalError when it could not be written
+        down; then nothing has changed.
+        """
+        called = self._clock()
+
+        def decide() -> Change:
+            deployment = self._force.settled(name)
+            self._force.unchanged_since(name, seen)
+            before = deployment.state
+            after = order.lead(deployment.course, before, self._gates.rulings(deployment))
+            if after is before:
+                return Change({})
+            after = replace(after, who=who, why=why, when=self._now())
+            return Change({name: after}, (Move(order.event.value, before, after),))
+
+        async with self._changes.turn:
+            recorded = await self._changes.record_first(decide, self._status.digest)
+            publication = recorded or self._force.publish()
+            state = self._force.settled(name).state
+        return await self._answer(state, called, publication)
 
     async def rollback(
         self, name: str, who: str, why: str = "", seen: int | None = None, cause: str = "operator"
@@ -394,29 +311,16 @@ class Controller(Commands):
         deployment = self._force.settled(name)
         before = deployment.state
         self._force.unchanged_since(name, seen)
-        said, elsewhere = self._trials.explaining(deployment), self._asked.rulings(name)
+        said = self._gates.explaining(deployment)
         after = ramp.rollback(before)
-        changed = after is not before
-        if changed:
+        if after is not before:
             after = replace(after, who=who, why=why, when=self._now())
-        publication = self._put({name: after})
-        number = self._chronicle.number()  # now, so that the history has it before what comes meanwhile
-        writing = self._scribe.owe(Record(publication.generation, (after,)))
-        # Let the snapshot leave before the evidence for the history is gathered.
-        await asyncio.sleep(0)
-        if changed:
-            move = Move(Event.ROLLBACK.value, before, after, (*said(), *elsewhere))
-            entry = self._chronicle.entry(number, move, publication.generation, self._status.digest)
-            record = self._record(publication.generation, {}, (entry,))
-            writing = self._scribe.owe(record)
-            self._trials.saved(record)
+        publication, writing = self._changes.force_first(before, after, said, self._status.digest)
+        if after is not before:
             self._rollbacks.count(name, cause)
-            self._chronicle.tell((entry,))
         answer = await self._answer(after, called, publication)
         self._rollbacks.time(answer.applied_ms / 1000)
-        return replace(answer, persisted=await self._scribe.on_disk(writing))
-
-    # Both
+        return replace(answer, persisted=await self._changes.on_disk(writing))
 
     async def _answer(self, state: RolloutState, called: float, publication: Publication) -> Answer:
         result = await asyncio.shield(publication.task)
@@ -429,21 +333,9 @@ class Controller(Commands):
             workers={"live": result.live, "confirmed": result.confirmed},
         )
 
-    def _put(self, states: Mapping[str, RolloutState], touched: Iterable[str] = ()) -> Publication:
-        publication = self._force.put(states, touched)
-        self._follow()
-        return publication
-
-    def _entry(self, move: Move, generation: int, digest: str | None) -> Entry:
-        digest = self._status.digest if digest is None else digest
-        return self._chronicle.entry(self._chronicle.number(), move, generation, digest)
+    def _states(self) -> dict[str, RolloutState]:
+        return {deployment.state.deployment: deployment.state for deployment in self.deployments()}
 
     async def close(self) -> None:
         """Notes how long each step has been held, and closes the journal. Nothing may be called after."""
-        states = {deployment.state.deployment: deployment.state for deployment in self.deployments()}
-        await self._scribe.on_disk(self._scribe.owe(self._record(self.generation, states)))
-        await self._scribe.close()
-
-
-def _ids(records: Iterable[Record]) -> tuple[int, ...]:
-    return tuple(entry.id for record in records for entry in record.entries)
+        await self._changes.close(self._states())

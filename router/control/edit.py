@@ -29,7 +29,7 @@ def prepare(
         course = course_of(name, spec)
         before = known.get(name)
         state = ramp.reconcile(course, before)
-        if state is not before:
+        if state is not before and not _is_stopped_still(before, state):
             state = replace(state, who=FILE, why=_why(before, state), when=now)
         plan = compile_deployment(name, spec, state, workers)
         prepared[name] = Deployment(spec, course, state, plan, clock)
@@ -71,6 +71,13 @@ def _versions(state: RolloutState) -> tuple[object, ...]:
     return state.pattern, state.trusted, state.candidates
 
 
+def _is_stopped_still(before: RolloutState | None, after: RolloutState) -> bool:
+    """Whether it stands where somebody stopped it before the edit: then that is who, and why."""
+    if before is None or before.candidates != after.candidates or before.pattern != after.pattern:
+        return False
+    return before.phase is after.phase and after.phase in (Phase.PAUSED, Phase.ROLLED_BACK)
+
+
 def _why(before: RolloutState | None, after: RolloutState) -> str:
     if before is None:
         return "first seen in the file"
@@ -83,7 +90,7 @@ def _move(new: Deployment, old: Deployment | None, before: RolloutState | None) 
     if before is None:
         return Move(Event.START.value, replace(new.state, phase=Phase.STEADY), new.state)
     if _versions(before) != _versions(new.state):
-        return Move(Event.REPLACE.value, before, new.state)
+        return Move(Event.REPLACE.value, before, replace(new.state, who=FILE, why=_why(before, new.state)))
     if old is None:
         return Move("restored", before, replace(new.state, who=FILE, why="goes on where it was"))
     if old.spec != new.spec:

@@ -1,19 +1,40 @@
-"""Erasures asked for: numbered, sent to the recorder, and what it has said of each. Floor 4, no I/O.
+"""Erasures asked for: numbered, sent to the recorder, and what it has said of each. Floor 4.
 
 A recorder that dies takes its erasures with it: they end with an error, and whoever asked asks again.
 """
 
 from collections.abc import Callable
+from pathlib import Path
 
 from msgspec.structs import replace
 
 from router.channel import Erase, Erasing
+from router.config.schema import Config
+from router.errors import Refused
+from router.pairs.segments import deployments
 
 _KEPT = 100
 """Erasures whose outcome is kept."""
 
 DIED = "the recorder ended before it was done: ask again"
 DOWN = "there is no recorder now: ask again in a moment"
+
+
+def check(config: Config, name: str) -> None:
+    """Whether a subject can be erased from the log of this deployment, which may be no longer in the file: what it
+    has recorded is there until it expires. Raises Refused."""
+    spec = config.deployments.get(name)
+    if spec is None:
+        logged = {directory.name for directory in deployments(Path(config.pairs.path))}
+        if name not in logged:
+            known = tuple(sorted(logged | config.deployments.keys()))
+            raise Refused(404, f"no deployment {name!r} is in the file, and none has a pair log", known=known)
+    elif spec.subject is None:
+        raise Refused(
+            409,
+            f"nothing says whose records those of {name} are: set pairs.subject, or sticky to a header or cookie "
+            "(the address of a client is not recorded)",
+        )
 
 
 class Erasures:
@@ -24,11 +45,12 @@ class Erasures:
         self._known: dict[int, tuple[str, Erasing]] = {}
         self._last = 0
 
-    def start(self, deployment: str, key: str) -> Erasing:
-        """Has a subject's records erased; the key itself is not kept here."""
+    def start(self, deployment: str, key: str, hash_key: str = "") -> Erasing:
+        """Has a subject's records erased, those of every deployment where the name is empty; neither key is kept
+        here."""
         self._last += 1
         state = Erasing(self._last)
-        if not self._send(Erase(self._last, deployment, key)):
+        if not self._send(Erase(self._last, deployment, key, hash_key)):
             state = replace(state, finished=True, error=DOWN)
         self._known[self._last] = (deployment, state)
         while len(self._known) > _KEPT:

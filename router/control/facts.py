@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from router.channel import Histogram
 from router.control.terms import ConfigStatus, Deployment
 from router.rollout.verdict import Ruling, Verdict
-from router.spec import SHARE_PARTS
+from router.shares import SHARE_PARTS
 from router.telemetry.counters import bucket_of
 from router.telemetry.exposition import ControlFacts
 

@@ -18,7 +18,7 @@ from router.rollout.gates.asking import AskingGate, Question
 from router.rollout.state import RolloutState
 from router.rollout.verdict import Ruling, Verdict
 from router.rollout.watch import watching
-from router.spec import SHARE_PARTS
+from router.shares import SHARE_PARTS
 
 _log = logging.getLogger(__name__)
 
@@ -97,6 +97,7 @@ class Inquiries:
         await self._outbound.close()
 
     def _begin(self, name: str, gate: AskingGate) -> "_Inquiry":
+        self._outbound.prepare()
         inquiry = _Inquiry(name, gate, self._question, self._outbound, self._clock)
         inquiry.task = self._tasks.create_task(inquiry.run())
         return inquiry

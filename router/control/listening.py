@@ -35,6 +35,11 @@ class ListeningSocket:
             self.socket.fileno(), self.spec.address, tls.cert if tls else "", tls.key if tls else ""
         )
 
+    def served_by(self, specs: Iterable[ListenSpec]) -> "ListeningSocket":
+        """The same socket with the certificate that one of these entries names for its address."""
+        found = [each for each in specs if each.address == self.spec.address]
+        return ListeningSocket(found[0], self.socket) if found else self
+
 
 Slot = list[ListeningSocket]
 """The sockets of one worker."""

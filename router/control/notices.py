@@ -79,6 +79,7 @@ class Notices:
         await self._outbound.close()
 
     def _begin(self, spec: NotifySpec) -> "_Target":
+        self._outbound.prepare()
         target = _Target(spec, self._outbound, self._counts, self._now)
         target.task = self._tasks.create_task(target.run())
         self._bulletin.attach(target)

@@ -19,8 +19,10 @@ from aiohttp import web
 
 from router import logs
 from router.config.loader import Loaded, load
-from router.config.schema import Config
-from router.control.admin import Outside, build_app
+from router.config.schema import AdminSpec, Config, ListenSpec
+from router.control.admin.app import Outside, build_app
+from router.control.admin.problems import conceal
+from router.control.admin.reception import IDLE, Reception
 from router.control.capacity import CapacityWatch, shortfalls
 from router.control.controller import Controller
 from router.control.holds import Holds
@@ -28,7 +30,6 @@ from router.control.inquiries import Inquiries, question_of
 from router.control.listening import address_of
 from router.control.notices import Notices
 from router.control.probes import Prober, checks_of
-from router.control.problems import conceal
 from router.control.supervisor import Supervisor
 from router.control.trends import EVERY, Trends
 from router.errors import ConfigError, Refused
@@ -41,8 +42,9 @@ from router.tls import CHECK_EVERY, ServerTls
 
 _log = logging.getLogger(__name__)
 
-FIXED = ("listen", "workers", "drain_timeout", "orphan_timeout", "state")
-"""Sections of the YAML that are read when the router starts, and only then; so are `listen` and `tls` of `admin`."""
+FIXED = ("workers", "drain_timeout", "orphan_timeout", "state")
+"""Sections of the YAML that are read when the router starts, and only then; so are the addresses of `listen` and of
+`admin`, and whether TLS is spoken there."""
 
 LOOKING = 20
 """Looking at trends takes at most one part in so many of the time."""
@@ -75,6 +77,7 @@ class ControlPlane:
         self._loops: list[asyncio.Task[None]] = []
         tls = loaded.config.admin.tls
         self._tls = ServerTls(tls.cert, tls.key) if tls is not None else None
+        self._reception = Reception()
         self._inquiries = Inquiries(tasks, self._question)
         self._controller = Controller(
             journal, supervisor, ledger, workers, supervisor.adopted_generation, asked=self._inquiries
@@ -112,13 +115,15 @@ class ControlPlane:
         )
         http_log = logging.getLogger(f"{__name__}.http")
         http_log.addFilter(conceal)
+        app = build_app(self._controller, outside)
+        app.middlewares.append(self._reception.remember)
         self._admin = web.AppRunner(
-            build_app(self._controller, outside), access_log=None, logger=http_log, shutdown_timeout=1.0
+            app, access_log=None, logger=http_log, shutdown_timeout=1.0, keepalive_timeout=IDLE
         )
         await self._admin.setup()
-        for sock in sockets:
-            context = self._tls.context if self._tls is not None else None
-            await web.SockSite(self._admin, sock, ssl_context=context).start()
+        assert self._admin.server is not None  # made by `setup`
+        context = self._tls.context if self._tls is not None else None
+        await self._reception.open(self._admin.server, sockets, context)
 
     def go_on(self, changes: AsyncGenerator[None, None], wanted: asyncio.Event) -> None:
         """From now on time moves rollouts, and the configuration is read again after each of `changes`
@@ -150,9 +155,15 @@ class ControlPlane:
                 )
                 self._controller.reject(error)
                 raise
+            self._use_certificates(config)
             self._prober.configure(checks_of(config))
             self._notices.configure(config.notify)
             _log.info("configuration %s is in force", loaded.digest)
+
+    def _use_certificates(self, config: Config) -> None:
+        self._supervisor.certificates(config.listen)
+        if self._tls is not None and config.admin.tls is not None:
+            self._tls.use(config.admin.tls.cert, config.admin.tls.key)
 
     def shortfalls(self, name: str) -> tuple[str, ...]:
         """What is wrong now with sending everything to a deployment's trusted version. Raises Refused (404)."""
@@ -181,6 +192,7 @@ class ControlPlane:
 
     async def close(self) -> None:
         """The admin API ends, then the journal is closed."""
+        self._reception.close()
         await self._admin.cleanup()
         await self._notices.close()
         await self._controller.close()
@@ -241,8 +253,10 @@ class ControlPlane:
 def with_fixed(wanted: Config, running: Config) -> Config:
     """The wanted configuration with what can't change as it is; says what would have changed."""
     fixed: dict[str, Any] = {name: getattr(running, name) for name in FIXED}
+    if _places(wanted.listen) != _places(running.listen):
+        fixed["listen"] = running.listen
     waiting = [name for name, value in fixed.items() if getattr(wanted, name) != value]
-    if (wanted.admin.listen, wanted.admin.tls) != (running.admin.listen, running.admin.tls):
+    if _places([wanted.admin]) != _places([running.admin]):
         # Tokens go with the address they guard: those of another address may be none at all.
         fixed["admin"] = running.admin
         waiting.append("admin")
@@ -252,3 +266,11 @@ def with_fixed(wanted: Config, running: Config) -> Config:
             ", ".join(waiting),
         )
     return wanted.model_copy(update=fixed)
+
+
+def _places(listeners: Sequence[ListenSpec | AdminSpec]) -> list[tuple[str, bool]]:
+    """Where each listens, and whether it speaks TLS there: what is bound cannot change either."""
+    return [
+        (each.address if isinstance(each, ListenSpec) else each.listen, each.tls is not None)
+        for each in listeners
+    ]

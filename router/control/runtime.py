@@ -38,6 +38,11 @@ class RuntimeDirectory:
         """Where the recorder listens for workers."""
         return self.path / "recorder.sock"
 
+    @property
+    def counts(self) -> Path:
+        """Where what ended workers had counted is kept."""
+        return self.path / "counts"
+
     def new_worker(self, index: int) -> Path:
         """A rescue socket for a worker that starts now, never used before."""
         return self.path / f"worker-{index}-{secrets.token_hex(4)}.sock"

@@ -11,16 +11,19 @@ import secrets
 import socket
 import sys
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
-from router.channel import EndpointsDown, Erase, LogLevel, Publish, RecorderSettings, Start
+from router.channel import Certificates, EndpointsDown, Erase, LogLevel, Publish, RecorderSettings, Start
 from router.config.schema import ListenSpec
 from router.control.adoption import Found, find_orphans
+from router.control.counts import KeptCounts
 from router.control.erasures import Erasures
 from router.control.handles import Handle, RecorderHandle, WorkerHandle, WorkerState
-from router.control.listening import ListeningSocket, address_of, open_slots
+from router.control.listening import address_of, open_slots
+from router.control.posts import STEADY, Backoff, Post, Slot
 from router.control.processes import Child
 from router.control.runtime import RuntimeDirectory
 from router.control.terms import Confirmation
@@ -39,10 +42,8 @@ HANDOVER = 600.0
 _FLUSH = 10.0
 """Seconds the recorder has, once the workers are gone, to write what it holds."""
 
-_STEADY = 10.0
-"""Seconds of life from which on a death is no sign of a process that can't live."""
-
-_LONGEST_PAUSE = 5.0
+_LAST_FLUSH = 1.0
+"""The same, where nobody wants to wait."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,46 +62,6 @@ class Lifetimes:
 
     drain: float = 30.0
     orphan: float = 3600.0
-
-
-@dataclass(slots=True)
-class Backoff:
-    """How long to wait before a process that ended is started again: not at all the first time, then ever
-    longer as long as it goes on dying young."""
-
-    young_deaths: int = 0
-
-    def after(self, lifetime: float) -> float:
-        """Seconds to wait, after a life of so many seconds."""
-        self.young_deaths = self.young_deaths + 1 if lifetime < _STEADY else 0
-        return min(0.1 * 2 ** (self.young_deaths - 2), _LONGEST_PAUSE) if self.young_deaths > 1 else 0.0
-
-
-@dataclass(slots=True)
-class _Slot:
-    """A place for one worker: its number, its sockets and the worker there now, or there last."""
-
-    index: int
-    sockets: list[ListeningSocket]
-    worker: WorkerHandle | None = None
-
-    def is_held_by(self, handle: Handle) -> bool:
-        return self.worker is handle
-
-
-@dataclass(frozen=True, slots=True)
-class _Post:
-    """What one process after the other does: its role and number, how the next is started, and whether one that
-    ended needs a successor."""
-
-    role: str
-    number: int
-    start: Callable[[], Awaitable[Handle]]
-    is_held_by: Callable[[Handle], bool]
-
-    @property
-    def key(self) -> tuple[str, int]:
-        return self.role, self.number
 
 
 class Supervisor:
@@ -122,10 +83,12 @@ class Supervisor:
         self._tasks = tasks
         self._commands = commands or Commands()
         self._lifetimes = lifetimes or Lifetimes()
-        self._slots: list[_Slot] = []
+        self._slots: list[Slot] = []
         self._leaving: list[WorkerHandle] = []  # orphans, and those that were replaced
         self._newcomers: list[WorkerHandle] = []  # they take a slot over once they serve
         self._replacing = asyncio.Lock()
+        self._counts = KeptCounts(runtime.counts)
+        self._untold: set[str] = set()  # those that ended since counts were kept last
         self._recorder: RecorderHandle | None = None
         self.erasures = Erasures(self._send_erase)
         self._newest: Publish | None = None
@@ -144,14 +107,18 @@ class Supervisor:
         something is published (`serving` waits for it).
         """
         found = await find_orphans(self._runtime.workers())
+        if not found:
+            self._counts.clear()
+        elif (ended := self._counts.read()) is not None:
+            self._ledger.restore(ended)
         adopted = [sock for orphan in found for sock in orphan.sockets]
         slots = open_slots(listen, workers, adopted)
-        self._slots = [_Slot(index, sockets) for index, sockets in enumerate(slots)]
+        self._slots = [Slot(index, sockets) for index, sockets in enumerate(slots)]
         for orphan in found:
             await self._adopt(orphan)
         # A recorder of an earlier controller may still listen there: it keeps its workers, and gets no new ones.
         self._runtime.recorder.unlink(missing_ok=True)
-        self._tasks.create_task(self._keep(_Post("recorder", 0, self._start_recorder, lambda _: True)))
+        self._tasks.create_task(self._keep(Post("recorder", 0, self._start_recorder, lambda _: True)))
         for slot in self._slots:
             self._tasks.create_task(self._keep(self._post_of(slot)))
 
@@ -191,8 +158,8 @@ class Supervisor:
                 await self._replace(slot)
             return len(self._slots)
 
-    async def publish(self, generation: int, snapshot: bytes) -> Confirmation:
-        """Brings a snapshot into force; returns when no worker can serve an older one any more.
+    def publish(self, generation: int, snapshot: bytes) -> Coroutine[Any, Any, Confirmation]:
+        """Sends a snapshot to every worker, now; what is returned ends when none can serve an older one any more.
 
         That takes CONFIRM seconds at most and the death of those that were too slow. Calls may overlap: the
         highest generation wins, and brings those below it to their end. Goes on when the caller is cancelled.
@@ -202,6 +169,9 @@ class Supervisor:
             self._newest = Publish(generation, snapshot)
             for worker in self._workers():
                 worker.publish(self._newest, self._down)
+        return self._settled(live, generation)
+
+    async def _settled(self, live: Iterable[WorkerHandle], generation: int) -> Confirmation:
         settled = [self._tasks.create_task(_settle(worker, generation)) for worker in live]
         answers = [answer for answer in await asyncio.shield(asyncio.gather(*settled)) if answer is not None]
         return Confirmation(len(answers), sum(answers))
@@ -217,6 +187,15 @@ class Supervisor:
         self._settings = settings
         if self._recorder is not None:
             self._recorder.link.send(settings)
+
+    def certificates(self, listen: Sequence[ListenSpec]) -> None:
+        """Handshakes use the certificates that these entries name from now on; workers that leave have no more."""
+        files = {each.address: (each.tls.cert, each.tls.key) for each in listen if each.tls is not None}
+        for slot in self._slots:
+            slot.sockets = [each.served_by(listen) for each in slot.sockets]
+        for worker in (*(slot.worker for slot in self._slots), *self._newcomers):
+            if worker is not None and files:
+                worker.link.send(Certificates(files))
 
     def log_level(self, level: str) -> None:
         """What every process says at least from now on, those that are started later too."""
@@ -246,6 +225,7 @@ class Supervisor:
         if self._recorder is not None:
             await self._recorder.drain(_FLUSH, close_idle=True)
         self._runtime.recorder.unlink(missing_ok=True)
+        self._counts.clear()
 
     async def abandon(self) -> None:
         """Ends what this supervisor started and leaves orphans serving: the start has failed."""
@@ -256,33 +236,34 @@ class Supervisor:
                 await handle.kill()
 
     def kill(self) -> None:
-        """Ends every worker at once, for an impatient operator; a `stop` that waits for them returns."""
+        """Ends every worker at once, for an impatient operator, and the recorder soon; a `stop` that waits for them
+        returns. What the recorder can't write in that time is on its disk for the next one."""
         for worker in self._workers():
             worker.process.kill()
+        if self._recorder is not None:
+            asyncio.get_running_loop().call_later(_LAST_FLUSH, self._recorder.process.kill)
 
     def _workers(self) -> list[WorkerHandle]:
         known = [slot.worker for slot in self._slots if slot.worker is not None]
         everyone = known + self._newcomers + self._leaving
         return [worker for worker in everyone if not worker.ended.is_set()]
 
-    def _post_of(self, slot: _Slot) -> _Post:
-        return _Post("worker", slot.index, partial(self._start_worker, slot), slot.is_held_by)
+    def _post_of(self, slot: Slot) -> Post:
+        return Post("worker", slot.index, partial(self._start_worker, slot), slot.is_held_by)
 
-    async def _keep(self, post: _Post, handle: Handle | None = None) -> None:
+    async def _keep(self, post: Post, handle: Handle | None = None) -> None:
         """Has one process at a post, this one first, until the program stops or another one was given the post."""
-        clock, backoff = asyncio.get_running_loop().time, Backoff()
+        clock, backoff, last = asyncio.get_running_loop().time, Backoff(), handle
         while not self._stopping.is_set():
             born = clock()
             try:
-                handle = handle or await post.start()
+                handle = last = handle or await post.start()
             except OSError as error:
                 died = f"a {post.role} can't be started: {error}"
             else:
                 died = f"{handle} died: {await self._live(post, handle)}"
-                if not post.is_held_by(handle):
-                    return
                 handle = None
-            if self._stopping.is_set():
+            if self._stopping.is_set() or not post.is_held_by(last):
                 return
             pause = backoff.after(clock() - born)
             self._restarts[post.role] += 1
@@ -291,20 +272,37 @@ class Supervisor:
             if pause:
                 self._dying[post.key] = f"{died}; another starts {when}"
             await self._pause(pause)
+            if not post.is_held_by(last):
+                return  # given to another one meanwhile, which has a task like this one of its own
 
-    async def _live(self, post: _Post, handle: Handle) -> str:
+    async def _live(self, post: Post, handle: Handle) -> str:
         """A life of a process, from its start to its end; returns how it ended."""
         if self._stopping.is_set():
             handle.process.kill()
-        grown_up = asyncio.get_running_loop().call_later(_STEADY, self._dying.pop, post.key, None)
+        grown_up = asyncio.get_running_loop().call_later(STEADY, self._dying.pop, post.key, None)
         try:
             how = await handle.run()
         finally:
             grown_up.cancel()
-        self._ledger.gone(handle.name)
+        self._gone(handle)
         return how
 
-    async def _replace(self, slot: _Slot) -> None:
+    def _gone(self, handle: Handle) -> None:
+        self._ledger.gone(handle.name)
+        if not self._stopping.is_set() and not self._untold:
+            self._tasks.create_task(self._keep_counts())
+        self._untold.add(handle.name)
+
+    async def _keep_counts(self) -> None:
+        """Until the counts of all that ended are kept. In a thread: nobody's successor waits for a disk."""
+        while self._untold:
+            told = set(self._untold)
+            await asyncio.to_thread(self._counts.write, self._ledger.ended())
+            self._untold -= told
+
+    async def _replace(self, slot: Slot) -> None:
+        if self._stopping.is_set():
+            raise Refused(503, "the router is stopping: no worker is started any more")
         try:
             new = await self._new_worker(slot)
         except OSError as error:
@@ -321,8 +319,11 @@ class Supervisor:
         self._dying.pop(("worker", slot.index), None)
         _log.info("%s takes over from %s", new, old)
         if old is not None and not old.ended.is_set():
-            self._leaving.append(old)
-            self._tasks.create_task(self._see_off(old))
+            self._let_go(old)
+
+    def _let_go(self, worker: WorkerHandle) -> None:
+        self._leaving.append(worker)
+        self._tasks.create_task(self._see_off(worker))
 
     async def _see_off(self, worker: WorkerHandle) -> None:
         await worker.drain(HANDOVER, close_idle=False)
@@ -335,11 +336,15 @@ class Supervisor:
         except TimeoutError:
             pass
 
-    async def _start_worker(self, slot: _Slot) -> Handle:
-        slot.worker = await self._new_worker(slot)
-        return slot.worker
+    async def _start_worker(self, slot: Slot) -> Handle:
+        before, worker = slot.worker, await self._new_worker(slot)
+        if slot.worker is before:
+            slot.worker = worker
+        else:  # given to another one meanwhile
+            self._let_go(worker)
+        return worker
 
-    async def _new_worker(self, slot: _Slot) -> WorkerHandle:
+    async def _new_worker(self, slot: Slot) -> WorkerHandle:
         rescue = self._runtime.new_worker(slot.index)
         sockets = [found.socket.fileno() for found in slot.sockets]
         process, channel = _spawn(self._commands.worker, sockets, self._commands.environ)
@@ -394,7 +399,7 @@ class Supervisor:
     async def _outlive(self, orphan: WorkerHandle) -> None:
         await orphan.run()
         self._leaving.remove(orphan)
-        self._ledger.gone(orphan.name)
+        self._gone(orphan)
         _log.info("%s, left by an earlier controller, has ended", orphan)
 
     def _on_applied(self) -> None:

@@ -17,7 +17,7 @@ from aiohttp import web
 from router.pairs.sinks.base import SinkSpec
 from router.pairs.sinks.redis import RedisSink
 from router.pairs.sinks.webhook import RESPONSE, WebhookSink
-from tests.support.routers import free_ports
+from tests.support.ports import free_ports
 
 BATCHED = "application/cloudevents-batch+json"
 

@@ -5,7 +5,6 @@ import json
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 from collections import Counter
@@ -17,18 +16,10 @@ from pathlib import Path
 from typing import Any, Self
 
 from router.pairs import reading
+from tests.support.ports import free_ports
 from tests.support.workers import Answer, connect, read_answer, until
 
 BROKEN = (OSError, asyncio.IncompleteReadError)
-
-
-def free_ports(count: int) -> list[int]:
-    """Loopback ports nobody listens on now."""
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [int(sock.getsockname()[1]) for sock in sockets]
-    for sock in sockets:
-        sock.close()
-    return ports
 
 
 def deployment(rollout: str = "", path: str = "/m/**", more: str = "", **versions: str) -> str:
@@ -110,7 +101,7 @@ class Router:
                 env={**os.environ, **self.environ},
             )
         assert self.process.stdout is not None
-        line = await asyncio.wait_for(asyncio.to_thread(self.process.stdout.readline), 20)
+        line = await asyncio.wait_for(asyncio.to_thread(self.process.stdout.readline), 40)
         self.note_children()
         assert b"is ready" in line, self.log.read_text()
 
@@ -118,7 +109,7 @@ class Router:
         """kill -9 of the controller; its workers and its recorder live on."""
         self.note_children()
         self.process.kill()
-        self.process.wait(5)
+        self.process.wait(20)
         self._close_output()
 
     async def stop(self) -> int:
@@ -135,7 +126,7 @@ class Router:
             self.note_children()
             if self.process.poll() is None:
                 self.process.kill()
-                self.process.wait(5)
+                self.process.wait(20)
             self._close_output()
         for pid in self.living():
             with suppress(ProcessLookupError):
@@ -205,7 +196,7 @@ class Router:
         """0 for one that is not there."""
         return (await self.metrics()).get(name, 0.0)
 
-    async def comes_true(self, check: Callable[[], Any], what: str = "it", within: float = 10.0) -> None:
+    async def comes_true(self, check: Callable[[], Any], what: str = "it", within: float = 20.0) -> None:
         """Waits until the awaited check holds."""
         end = asyncio.get_running_loop().time() + within
         while not await check():

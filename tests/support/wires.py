@@ -37,6 +37,11 @@ class Wire:
     def write_eof(self) -> None:
         self.eof = True
 
+    @property
+    def ended(self) -> bool:
+        """Whether the other end is told that nothing more comes."""
+        return self.eof or self.closed
+
     def can_write_eof(self) -> bool:
         return True
 

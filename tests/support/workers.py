@@ -32,7 +32,7 @@ from router.patterns.observing import Observing
 from router.patterns.plan import DeploymentPlan, Match, Plan, Snapshot, VersionSpec, encode_snapshot
 
 
-async def until(condition: Callable[[], object], timeout: float = 10.0, what: str = "condition") -> None:
+async def until(condition: Callable[[], object], timeout: float = 20.0, what: str = "condition") -> None:
     """Waits until the condition holds; fails after `timeout` seconds."""
     end = asyncio.get_running_loop().time() + timeout
     while not condition():

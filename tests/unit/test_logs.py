@@ -74,7 +74,17 @@ def test_the_level_comes_from_the_environment(level: str, lines: int) -> None:
 def test_libraries_are_heard_when_something_is_wrong(level: str, lines: int) -> None:
     stream = io.StringIO()
     logs.configure("x", stream, {"ROUTER_LOG_LEVEL": level})
-    logging.getLogger("httpx").info("GET / 200")
+    logging.getLogger("asyncio").info("polling took 9 ms")
+    logging.getLogger("asyncio").warning("trouble")
+    assert len(stream.getvalue().splitlines()) == lines
+
+
+@pytest.mark.parametrize(("level", "lines"), [("DEBUG", 1), ("INFO", 1), ("ERROR", 0)])
+def test_urls_of_calls_are_in_no_log(level: str, lines: int) -> None:
+    stream = io.StringIO()
+    logs.configure("x", stream, {"ROUTER_LOG_LEVEL": level})
+    logging.getLogger("httpx").info("POST https://hooks.example.com/services/secret")
+    logging.getLogger("httpcore.connection").debug("the same")
     logging.getLogger("httpx").warning("trouble")
     assert len(stream.getvalue().splitlines()) == lines
 
@@ -84,9 +94,9 @@ def test_the_level_may_change_while_it_runs() -> None:
     logs.configure("x", stream, {})
     assert logs.level() == "INFO"
     logs.set_level("DEBUG")
-    logging.getLogger("httpx").debug("heard now")
+    logging.getLogger("watchfiles").debug("heard now")
     logs.set_level("ERROR")
-    logging.getLogger("httpx").warning("not any more")
+    logging.getLogger("watchfiles").warning("not any more")
     assert logs.level() == "ERROR"
     assert [json.loads(line)["message"] for line in stream.getvalue().splitlines()] == ["heard now"]
 

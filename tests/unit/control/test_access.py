@@ -4,7 +4,7 @@ import pytest
 from aiohttp.test_utils import make_mocked_request
 
 from router.config.schema import AdminToken
-from router.control.access import LOCAL, OPEN, authorize, is_loopback, role_of
+from router.control.admin.access import LOCAL, OPEN, authorize, is_loopback, role_of
 from router.errors import Refused
 
 TOKENS = (

@@ -18,7 +18,7 @@ DATA = encode(ORPHAN)
 @pytest.fixture
 def ends() -> Iterator[tuple[socket.socket, socket.socket]]:
     ours, theirs = socket.socketpair()
-    ours.settimeout(0.5)
+    ours.settimeout(10.0)
     with ours, theirs:
         yield ours, theirs
 
@@ -86,7 +86,7 @@ def test_wrong_words_are_refused_and_their_sockets_closed(
     before = len(os.listdir("/proc/self/fd"))
     with pytest.raises(ValueError, match=complaint):
         receive_orphan(ours)
-    assert len(os.listdir("/proc/self/fd")) == before
+    assert len(os.listdir("/proc/self/fd")) <= before
 
 
 def test_an_oversized_or_torn_frame_is_refused(ends: tuple[socket.socket, socket.socket]) -> None:
@@ -99,5 +99,6 @@ def test_an_oversized_or_torn_frame_is_refused(ends: tuple[socket.socket, socket
 
 def test_silence_is_not_waited_for_long(ends: tuple[socket.socket, socket.socket]) -> None:
     ours, _ = ends
+    ours.settimeout(0.1)
     with pytest.raises(TimeoutError):
         receive_orphan(ours)

@@ -1,161 +1,32 @@
 """The controller against a fake fleet, a real journal and a clock that the test moves."""
 
 import asyncio
-import threading
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from collections.abc import Mapping
 
 import pytest
-import pytest_asyncio
 
-from router.channel import Histogram, RecorderSettings, SeriesTally, Tally
-from router.config.loader import Loaded
-from router.config.schema import Config
+from router.channel import Histogram, SeriesTally, Tally
 from router.control.controller import CHECKPOINT, Controller
 from router.control.inquiries import Stand
-from router.control.scribe import Scribe
+from router.control.orders import PAUSE, PROMOTE, RESTART, RESUME, share, switch
 from router.control.terms import Confirmation
 from router.errors import Refused
-from router.patterns.plan import Snapshot, decode_snapshot
+from router.patterns.plan import decode_snapshot
 from router.rollout.evidence import Evidence
-from router.rollout.journal import Journal, JournalError, Record
+from router.rollout.journal import JournalError
 from router.rollout.phase import Phase
-from router.rollout.state import RolloutState
 from router.rollout.verdict import Ruling, Verdict
-from router.telemetry.ledger import Ledger
-
-STEPS = [{"share": "10%", "mirror": "5%", "hold": "1m"}, {"share": "50%", "hold": "1m"}]
-URL = "http://127.0.0.1:9001"
-
-
-def deployment(**rollout: Any) -> dict[str, Any]:
-    shape = {"pattern": "canary", "stable": "v1", "candidate": "v2", "steps": STEPS, "soak": "1h"}
-    versions = {version: {"url": URL} for version in ("v1", "v2", "v3")}
-    return {"versions": versions, "rollout": shape | rollout}
-
-
-def loaded(digest: str = "d1", **deployments: dict[str, Any]) -> Loaded:
-    named = deployments or {"loan": deployment()}
-    spec = {name: {"match": {"path": f"/{name}"}} | body for name, body in named.items()}
-    return Loaded(Config.model_validate({"deployments": spec}), digest, ())
-
-
-class FakeFleet:
-    """Confirms at once, unless `gate` is closed."""
-
-    def __init__(self) -> None:
-        self.snapshots: list[Snapshot] = []
-        self.settings: list[RecorderSettings] = []
-        self.confirmation = Confirmation(2, 2)
-        self.gate = asyncio.Event()
-        self.gate.set()
-
-    async def publish(self, generation: int, snapshot: bytes) -> Confirmation:
-        self.snapshots.append(decode_snapshot(snapshot))
-        assert self.snapshots[-1].generation == generation
-        await self.gate.wait()
-        return self.confirmation
-
-    def recorder_settings(self, settings: RecorderSettings) -> None:
-        self.settings.append(settings)
-
-    def share(self, name: str = "loan") -> int:
-        return next(each.plan.share for each in self.snapshots[-1].deployments if each.name == name)
-
-    def generations(self) -> list[int]:
-        return [snapshot.generation for snapshot in self.snapshots]
-
-
-@dataclass
-class Counts:
-    requests: int
-
-
-class FakeLedger(Ledger):
-    """A real one, but for what people see."""
-
-    def summary(self, deployment: str) -> Mapping[str, Any]:  # type: ignore[override]
-        return {"v2": Counts(7)}
-
-
-class SickJournal(Journal):
-    """A real journal on a disk that can be full, or hang until `well` is set."""
-
-    def __init__(self, path: Path) -> None:
-        self.full = False
-        self.well = threading.Event()
-        self.well.set()
-        self.begun = threading.Event()
-        super().__init__(path)
-
-    def write(self, *records: Record) -> None:
-        self.begun.set()
-        self.well.wait(20)
-        if self.full:
-            pages = self._connection.execute("PRAGMA page_count").fetchone()[0]
-            self._connection.execute(f"PRAGMA max_page_count = {pages}")
-            filler = [RolloutState(f"filler-{n}" * 20, "", "v1") for n in range(500)]
-            super().write(Record(0, tuple(filler)))
-        else:
-            self._connection.execute("PRAGMA max_page_count = 1000000")
-        super().write(*records)
-
-
-class Bench:
-    """A controller with everything around it in the hands of the test."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.time = 100.0
-        self.fleet = FakeFleet()
-        self.ledger = FakeLedger()
-        self.journal = SickJournal(path)
-        self.controller = self.build()
-
-    def build(self) -> Controller:
-        controller = Controller(
-            self.journal, self.fleet, self.ledger, workers=2, clock=lambda: self.time, now=lambda: 5000.0
-        )
-        controller._scribe = Scribe(self.journal, patience=0.25)
-        return controller
-
-    async def pass_time(self, seconds: float) -> None:
-        self.time += seconds
-        await self.controller.tick()
-
-    def reborn(self) -> Controller:
-        """A new controller on the same journal, as after kill -9: nothing of the old one was closed properly."""
-        self.journal.close()
-        self.journal = SickJournal(self.path)
-        self.fleet, self.ledger = FakeFleet(), FakeLedger()
-        self.controller = self.build()
-        return self.controller
-
-    def state(self, name: str = "loan") -> RolloutState:
-        return self.controller.deployment(name).state
-
-    def on_disk(self, name: str = "loan") -> RolloutState:
-        return self.journal.states()[name]
-
-
-@pytest_asyncio.fixture
-async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
-    bench = Bench(tmp_path / "router.db")
-    yield bench
-    bench.journal.full = False
-    bench.journal.well.set()
-    bench.fleet.gate.set()
-    await bench.controller.close()
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(5):
-        while not condition():
-            await asyncio.sleep(0.002)
-
+from tests.support.controllers import (
+    URL,
+    Bench,
+    FakeFleet,
+    FakeLedger,
+    SickJournal,
+    deployment,
+    loaded,
+    until,
+)
 
 # Edits
 
@@ -240,7 +111,7 @@ async def test_a_hold_that_is_over_advances_with_one_publish_for_all(bench: Benc
 async def test_time_before_a_command_does_not_count_for_the_step_it_leads_to(bench: Bench) -> None:
     await bench.controller.apply(loaded())
     bench.time += 50
-    await bench.controller.promote("loan", "anna")
+    await bench.controller.order("loan", PROMOTE, "anna")
     assert bench.state().held == 0
     await bench.pass_time(30)
     await bench.pass_time(0)
@@ -263,7 +134,7 @@ async def test_time_is_counted_once_over_a_crash(bench: Bench) -> None:
 
 async def test_the_generation_goes_on_over_a_crash_and_above_adopted_workers(bench: Bench) -> None:
     await bench.controller.apply(loaded())
-    await bench.controller.promote("loan", "anna")
+    await bench.controller.order("loan", PROMOTE, "anna")
     await bench.reborn().apply(loaded())
     assert bench.fleet.generations() == [3]
     bench.journal.close()
@@ -297,7 +168,7 @@ async def test_what_no_worker_confirmed_is_published_again(bench: Bench) -> None
 async def test_a_command_answers_with_what_it_led_to(bench: Bench) -> None:
     await bench.controller.apply(loaded())
     bench.fleet.confirmation = Confirmation(3, 2)
-    answer = await bench.controller.promote("loan", "anna", "looks good")
+    answer = await bench.controller.order("loan", PROMOTE, "anna", "looks good")
     assert (answer.deployment, answer.phase, answer.shares) == ("loan", "progressing", {"v1": 0.5, "v2": 0.5})
     assert (answer.generation, answer.persisted) == (2, True)
     assert answer.workers == {"live": 3, "confirmed": 2}
@@ -309,11 +180,11 @@ async def test_a_command_answers_with_what_it_led_to(bench: Bench) -> None:
 async def test_each_command_moves_the_rollout(bench: Bench) -> None:
     await bench.controller.apply(loaded())
     phases = [
-        (await bench.controller.pause("loan", "anna")).phase,
-        (await bench.controller.resume("loan", "anna")).phase,
-        (await bench.controller.share("loan", 2500, "anna")).phase,
+        (await bench.controller.order("loan", PAUSE, "anna")).phase,
+        (await bench.controller.order("loan", RESUME, "anna")).phase,
+        (await bench.controller.order("loan", share(2500), "anna")).phase,
         (await bench.controller.rollback("loan", "anna")).phase,
-        (await bench.controller.restart("loan", "anna")).phase,
+        (await bench.controller.order("loan", RESTART, "anna")).phase,
     ]
     assert phases == ["paused", "progressing", "paused", "rolled_back", "progressing"]
     assert bench.fleet.generations() == [1, 2, 3, 4, 5, 6]
@@ -326,9 +197,9 @@ async def test_a_switch_moves_everything(bench: Bench) -> None:
     colours = {"pattern": "blue_green", "blue": "v1", "green": "v2"}
     spec = deployment() | {"rollout": colours}
     await bench.controller.apply(loaded("d1", loan=spec))
-    answer = await bench.controller.switch("loan", "green", "anna")
+    answer = await bench.controller.order("loan", switch("green"), "anna")
     assert (answer.phase, answer.shares) == ("promoted", {"v1": 0.0, "v2": 1.0})
-    again = await bench.controller.switch("loan", "green", "anna")
+    again = await bench.controller.order("loan", switch("green"), "anna")
     assert again.generation == answer.generation
     await bench.reborn().apply(loaded("d1", loan=spec))
     assert bench.state().live == "v2"
@@ -337,134 +208,8 @@ async def test_a_switch_moves_everything(bench: Bench) -> None:
 async def test_what_the_phase_forbids_changes_nothing(bench: Bench) -> None:
     await bench.controller.apply(loaded())
     with pytest.raises(Refused, match="resume is not possible while progressing"):
-        await bench.controller.resume("loan", "anna")
+        await bench.controller.order("loan", RESUME, "anna")
     assert bench.fleet.generations() == [1]
-
-
-async def test_concurrent_commands_take_turns(bench: Bench) -> None:
-    await bench.controller.apply(loaded())
-    answers = await asyncio.gather(*(bench.controller.promote("loan", f"p{n}") for n in range(3)))
-    assert [answer.phase for answer in answers] == ["progressing", "soaking", "promoted"]
-    assert bench.fleet.generations() == [1, 2, 3, 4]
-    # Nobody had to decide twice: no id was given to an entry that was then withdrawn.
-    assert [entry.id for entry in await bench.controller.history("loan")] == [4, 3, 2, 1]
-
-
-# A disk that is full
-
-
-async def test_no_record_no_publish(bench: Bench) -> None:
-    await bench.controller.apply(loaded())
-    bench.journal.full = True
-    with pytest.raises(JournalError, match="full"):
-        await bench.controller.promote("loan", "anna")
-    with pytest.raises(JournalError, match="full"):
-        await bench.controller.apply(loaded("d2", loan=deployment(soak="2h")))
-    await bench.pass_time(600)
-    assert bench.fleet.generations() == [1]
-    assert (bench.state().step, bench.controller.status.digest) == (0, "d1")
-    bench.journal.full = False
-    await bench.pass_time(0)
-    assert bench.state().step == 1
-
-
-async def test_a_rollback_needs_no_disk_and_is_written_when_there_is_one(bench: Bench) -> None:
-    await bench.controller.apply(loaded())
-    bench.journal.full = True
-    answer = await bench.controller.rollback("loan", "anna", "bad")
-    assert (answer.phase, answer.persisted, bench.fleet.share()) == ("rolled_back", False, 0)
-    assert not bench.controller.facts().persisted
-    await bench.pass_time(1)
-    assert bench.on_disk().phase is Phase.PROGRESSING
-    bench.journal.full = False
-    await bench.pass_time(1)
-    assert bench.on_disk().phase is Phase.ROLLED_BACK
-    assert bench.controller.facts().persisted
-    assert (await bench.controller.history("loan"))[0].what == "rollback"
-
-
-# A disk that hangs
-
-
-async def test_a_rollback_does_not_wait_for_a_promote_stuck_on_the_disk_and_wins(bench: Bench) -> None:
-    await bench.controller.apply(loaded())
-    bench.journal.begun.clear()
-    bench.journal.well.clear()
-    promoting = asyncio.create_task(bench.controller.promote("loan", "bob"))
-    await until(bench.journal.begun.is_set)
-    answer = await bench.controller.rollback("loan", "anna", "bad")
-    assert (answer.phase, answer.persisted, bench.fleet.share()) == ("rolled_back", False, 0)
-    with pytest.raises(JournalError, match="did not answer"):
-        await promoting
-    bench.journal.well.set()
-    await until(lambda: bench.controller.facts().persisted)
-    assert bench.on_disk().phase is Phase.ROLLED_BACK
-    assert [e.what for e in await bench.controller.history("loan")] == ["rollback", "start"]
-
-
-async def test_a_promote_that_was_overtaken_is_decided_again_and_refused(bench: Bench) -> None:
-    await bench.controller.apply(loaded())
-    bench.controller._scribe._patience = 5.0
-    bench.journal.begun.clear()
-    bench.journal.well.clear()
-    promoting = asyncio.create_task(bench.controller.promote("loan", "bob"))
-    await until(bench.journal.begun.is_set)
-    rolling = asyncio.create_task(bench.controller.rollback("loan", "anna", "bad"))
-    await until(lambda: bench.fleet.generations() == [1, 2])
-    bench.journal.well.set()
-    assert (await rolling).persisted
-    with pytest.raises(Refused, match="rolled_back"):
-        await promoting
-    await until(lambda: bench.controller.facts().persisted)
-    assert bench.on_disk().phase is Phase.ROLLED_BACK
-    assert [e.what for e in await bench.controller.history("loan")] == ["rollback", "start"]
-
-
-async def test_an_edit_that_was_overtaken_keeps_the_rollback(bench: Bench) -> None:
-    await bench.controller.apply(loaded())
-    bench.controller._scribe._patience = 5.0
-    bench.journal.begun.clear()
-    bench.journal.well.clear()
-    applying = asyncio.create_task(bench.controller.apply(loaded("d2", loan=deployment(soak="2h"))))
-    await until(bench.journal.begun.is_set)
-    rolling = asyncio.create_task(bench.controller.rollback("loan", "anna", "bad"))
-    await until(lambda: bench.fleet.generations() == [1, 2])
-    bench.journal.well.set()
-    await asyncio.gather(applying, rolling)
-    assert (bench.state().phase, bench.fleet.share()) == (Phase.ROLLED_BACK, 0)
-    assert bench.controller.status.digest == "d2"
-    assert [e.what for e in await bench.controller.history("loan")] == ["config", "rollback", "start"]
-    await bench.reborn().apply(loaded("d2", loan=deployment(soak="2h")))
-    assert bench.state().phase is Phase.ROLLED_BACK
-
-
-async def test_a_promote_given_up_on_is_taken_back_from_the_disk(bench: Bench) -> None:
-    await bench.controller.apply(loaded())
-    bench.journal.well.clear()
-    with pytest.raises(JournalError):
-        await bench.controller.promote("loan", "bob")
-    bench.journal.well.set()
-    await until(lambda: bench.controller.facts().persisted)
-    assert bench.on_disk().step == 0
-    assert [e.what for e in await bench.controller.history("loan")] == ["start"]
-
-
-# A rollback
-
-
-async def test_a_rollback_does_not_wait_for_a_publish_that_nobody_confirms(bench: Bench) -> None:
-    await bench.controller.apply(loaded())
-    bench.fleet.gate.clear()
-    promoting = asyncio.create_task(bench.controller.promote("loan", "bob"))
-    await until(lambda: bench.fleet.generations() == [1, 2])
-    rolling = asyncio.create_task(bench.controller.rollback("loan", "anna", "bad"))
-    await until(lambda: bench.fleet.generations() == [1, 2, 3])
-    assert bench.fleet.share() == 0
-    assert not bench.controller.in_force
-    bench.fleet.gate.set()
-    assert (await rolling).generation == 3
-    assert (await promoting).generation == 2
-    assert bench.controller.in_force
 
 
 async def test_a_rollback_repeated_makes_sure_and_adds_no_event(bench: Bench) -> None:
@@ -477,17 +222,6 @@ async def test_a_rollback_repeated_makes_sure_and_adds_no_event(bench: Bench) ->
     facts = bench.controller.facts()
     assert facts.rollbacks == {("loan", "operator"): 1}
     assert sum(facts.rollback_apply.counts.values()) == 2
-
-
-async def test_a_rollback_is_written_before_a_restart_that_follows_at_once(bench: Bench) -> None:
-    await bench.controller.apply(loaded())
-    await asyncio.gather(
-        bench.controller.rollback("loan", "anna", "bad"), bench.controller.restart("loan", "bob")
-    )
-    assert bench.state().phase is Phase.PROGRESSING
-    await until(lambda: bench.controller.facts().persisted)
-    assert bench.on_disk() == bench.state()
-    assert [e.what for e in await bench.controller.history("loan")] == ["restart", "rollback", "start"]
 
 
 async def test_rolling_back_what_does_not_exist_names_what_does(bench: Bench) -> None:
@@ -562,10 +296,7 @@ async def test_a_failing_gate_waits_for_no_disk_and_no_turn(bench: Bench) -> Non
     await bench.controller.apply(loaded("d1", loan=GATED))
     tell(bench, "v1", 2000)
     tell(bench, "v2", 40, failed=20)
-    bench.journal.begun.clear()
-    bench.journal.well.clear()
-    promoting = asyncio.create_task(bench.controller.pause("loan", "bob"))
-    await until(bench.journal.begun.is_set)
+    promoting = await bench.stuck(bench.controller.order("loan", PAUSE, "bob"))
     bench.time += 1
     ticking = asyncio.create_task(bench.controller.tick())
     await until(lambda: bench.fleet.share() == 0)
@@ -608,7 +339,7 @@ async def test_an_edit_of_gates_or_holds_goes_on_with_the_evidence_and_a_restart
     tell(bench, "v2", 35)
     await bench.pass_time(1)
     assert requests(bench) == 35
-    await bench.controller.restart("loan", "anna")
+    await bench.controller.order("loan", RESTART, "anna")
     await bench.pass_time(1)
     assert requests(bench) == 0
 
@@ -685,10 +416,10 @@ async def test_a_colour_a_gate_fails_is_refused_and_one_that_fails_later_is_swit
     colours = {"pattern": "blue_green", "blue": "v1", "green": "v2", "keep": "1h", "gates": [hook]}
     await bench.controller.apply(loaded("d1", loan=deployment() | {"rollout": colours}))
     with pytest.raises(Refused, match="webhook fails: broken") as refused:
-        await bench.controller.switch("loan", "green", "anna")
+        await bench.controller.order("loan", switch("green"), "anna")
     assert refused.value.status == 409
     asked.said = ()
-    await bench.controller.switch("loan", "green", "anna")
+    await bench.controller.order("loan", switch("green"), "anna")
     assert bench.state().live == "v2"
     asked.said = (Ruling("webhook", Verdict.FAIL, "broken"),)
     await bench.pass_time(1)
@@ -731,12 +462,3 @@ async def test_facts_tell_shares_phases_and_endpoints(bench: Bench) -> None:
     assert facts.phases == {"loan": "progressing"}
     assert ("loan", "v3", URL) in facts.endpoints
     assert facts.generation == 1
-
-
-async def test_closing_notes_the_time_held(bench: Bench) -> None:
-    await bench.controller.apply(loaded())
-    bench.time += 12
-    await bench.controller.close()
-    bench.journal = SickJournal(bench.path)
-    assert bench.on_disk().held == 12
-    bench.controller = bench.build()

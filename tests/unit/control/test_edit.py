@@ -1,7 +1,10 @@
 """What an edited file means: which states are new, and what the history will say."""
 
 import json
+from dataclasses import replace
 from typing import Any
+
+import msgspec
 
 from router.config.schema import Config
 from router.control.edit import difference, prepare, recorder_settings
@@ -90,6 +93,28 @@ def test_what_the_journal_knows_goes_on_where_it_was() -> None:
     change = difference(restored, {}, known)
     assert (what(change), change.states) == ([("a", "restored")], {})
     assert change.moves[0].after.phase is Phase.ROLLED_BACK
+
+
+def test_who_stopped_a_rollout_is_not_forgotten_by_an_edit() -> None:
+    prepared, _ = edit({}, config_of(a=CANARY, b=CANARY))
+    undone = msgspec.structs.replace(
+        ramp.rollback(prepared["a"].state), who="router", why="error_rate: error ratio 9"
+    )
+    held = ramp.pause(prepared["b"].course, prepared["b"].state)
+    stopped = {
+        "a": replace(prepared["a"], state=undone),
+        "b": replace(prepared["b"], state=msgspec.structs.replace(held, who="ops", why="lunch", when=7.0)),
+    }
+    fewer = CANARY | {"steps": [{"share": "5%"}, {"share": "20%"}]}
+    _, change = edit(stopped, config_of(a=CANARY | {"stable": "v3"}, b=fewer))
+    after = change.states["a"]
+    assert (after.phase, after.trusted, after.who, after.why) == (
+        Phase.ROLLED_BACK, "v3", "router", "error_rate: error ratio 9"
+    )  # fmt: skip
+    (replaced, edited) = change.moves
+    assert (replaced.what, replaced.after.who) == ("replace", "config")
+    assert (edited.what, edited.after.who) == ("config", "config")
+    assert (change.states["b"].step, change.states["b"].who, change.states["b"].when) == (1, "ops", 7.0)
 
 
 def test_the_recorder_is_told_how_to_treat_each_deployment() -> None:

@@ -166,8 +166,8 @@ async def test_a_drained_worker_may_close_its_channel_but_not_stay(
     monkeypatch.setattr(handles, "_LAST_WORDS", 0.01)
     monkeypatch.setattr(handles, "_LAG", 0.1)
     rig = await Rig().attach()
-    draining = asyncio.create_task(rig.handle.drain(0.1, close_idle=True))
-    assert await rig.told() == [Drain(0.1, True)]
+    draining = asyncio.create_task(rig.handle.drain(0.5, close_idle=True))
+    assert await rig.told() == [Drain(0.5, True)]
     assert rig.handle.state is WorkerState.DRAINING
     rig.theirs.close()
     await asyncio.sleep(0.05)

@@ -51,7 +51,7 @@ def spec(url: str, **settings: Any) -> NotifySpec:
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(15):
         while not condition():
             await asyncio.sleep(0.005)
 
@@ -152,7 +152,7 @@ async def test_what_waits_at_the_end_is_still_told() -> None:
 
 
 async def test_a_target_that_is_dead_at_the_end_is_not_waited_for_long() -> None:
-    async with serving() as hook, asyncio.timeout(2), notifying() as (bulletin, notices):
+    async with serving() as hook, asyncio.timeout(10), notifying() as (bulletin, notices):
         hook.hangs = True
         notices.configure([spec(hook.url)])
         bulletin.announce(ROLLBACK)

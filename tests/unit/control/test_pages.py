@@ -9,7 +9,7 @@ import pytest_asyncio
 from aiohttp import ClientSession, web
 from aiohttp.test_utils import TestServer
 
-from router.control.pages import BELOW, read_page, show
+from router.control.admin.pages import BELOW, read_page, show
 
 PAGE = read_page()
 SCRIPTS = {path: file.body.decode() for path, file in PAGE.items() if path.endswith(".js")}

@@ -41,6 +41,29 @@ def test_what_is_fixed_stays_and_the_rest_takes_effect(
     assert "needs a restart" in caplog.text
 
 
+ANY = "127.0.0.1:90"
+PAIR = {"cert": "a.pem", "key": "b.pem"}
+OTHER = {"cert": "c.pem", "key": "d.pem"}
+
+
+def test_other_certificates_need_no_restart(caplog: pytest.LogCaptureFixture) -> None:
+    def with_tls(pair: dict[str, str]) -> Config:
+        listen = [{"address": "127.0.0.1:1", "tls": pair}, "127.0.0.1:2"]
+        return config(listen=listen, admin={"listen": "127.0.0.1:81", "tls": pair})
+
+    wanted = with_tls(OTHER)
+    assert with_fixed(wanted, with_tls(PAIR)) == wanted
+    assert caplog.text == ""
+
+
+@pytest.mark.parametrize("section", ["listen", "admin"])
+def test_tls_itself_does(section: str, caplog: pytest.LogCaptureFixture) -> None:
+    key = "address" if section == "listen" else "listen"
+    running, wanted = config(**{section: {key: ANY}}), config(**{section: {key: ANY, "tls": PAIR}})
+    assert with_fixed(wanted, running) == running
+    assert f"{section} changed: this needs a restart" in caplog.text
+
+
 def test_tokens_change_without_a_restart(caplog: pytest.LogCaptureFixture) -> None:
     wanted = config(admin={"listen": "127.0.0.1:81", "tokens": [{"name": "b", "token": "87654321"}]})
     assert with_fixed(wanted, config()) == wanted

@@ -9,7 +9,7 @@ from aiohttp import web
 from aiohttp.http_exceptions import BadHttpMessage
 from aiohttp.test_utils import make_mocked_request
 
-from router.control.problems import conceal, problem, problems
+from router.control.admin.problems import conceal, problem, problems
 from router.errors import ConfigError, Problem, Refused
 from router.rollout.journal import JournalError
 

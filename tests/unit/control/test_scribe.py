@@ -51,7 +51,7 @@ async def scribe(disk: Disk) -> AsyncIterator[Scribe]:
 
 
 async def settled(scribe: Scribe) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(15):
         while not scribe.settled:
             await asyncio.sleep(0.002)
 
@@ -139,6 +139,6 @@ async def test_closing_does_not_wait_for_a_disk_that_hangs(tmp_path: Path) -> No
     scribe = Scribe(disk, patience=0.05)
     disk.well.clear()
     scribe.owe(Record(1))
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(15):
         await scribe.close()
     disk.well.set()

@@ -9,8 +9,9 @@ from msgspec.structs import replace
 from router.channel import Histogram, PairTally, RecorderTally, SeriesTally, Tally
 from router.config.schema import DeploymentSpec
 from router.config.snapshot import compile_deployment, course_of
+from router.control.runs import BRISK, HURRY, LOOK
 from router.control.terms import Deployment
-from router.control.trials import BRISK, GONE_AFTER, HURRY, LOOK, Trials
+from router.control.trials import GONE_AFTER, Trials
 from router.rollout import ramp
 from router.rollout.evidence import Evidence
 from router.rollout.journal import Record

@@ -11,9 +11,10 @@ import pytest_asyncio
 from router.channel import Histogram, RecorderSettings, SeriesTally, Tally
 from router.config.loader import Loaded
 from router.config.schema import Config
-from router.control import views
+from router.control.admin import views
+from router.control.admin.openapi import document
 from router.control.controller import Controller
-from router.control.openapi import document
+from router.control.orders import RESTART
 from router.control.terms import Confirmation
 from router.errors import Refused
 from router.rollout.journal import Journal
@@ -78,7 +79,7 @@ def test_what_was_counted_is_shown_by_version(controller: Controller) -> None:
     [
         ("canary", 1, 60.0, "the hold: 1m left, then 100%"),
         ("shadow", 0, None, "nothing: copies go on until somebody stops them"),
-        ("colours", 0, None, "switch"),
+        ("colours", 0, None, "switch, to make green live"),
     ],
 )
 def test_it_says_what_is_waited_for(
@@ -90,7 +91,7 @@ def test_it_says_what_is_waited_for(
 
 async def test_last_events_are_few_and_newest_first(controller: Controller) -> None:
     for number in range(views.EVENTS + 3):
-        await controller.restart("canary", "anna", str(number))
+        await controller.order("canary", RESTART, "anna", str(number))
     events = views.deployment(controller, "canary")["events"]
     assert len(events) == views.EVENTS
     assert events[0]["why"] == str(views.EVENTS + 2)

@@ -12,7 +12,7 @@ from router.rollout.journal import Entry
 from router.rollout.ramp import lasts
 from router.rollout.verdict import Ruling
 from router.rollout.waiting import waits_for
-from router.spec import SHARE_PARTS
+from router.shares import SHARE_PARTS
 
 EVENTS = 10
 """Last events shown with a deployment; its history has them all."""

@@ -14,7 +14,7 @@ from pathlib import PurePath
 from aiohttp import web
 from aiohttp.typedefs import Middleware
 
-from router.control.problems import Handler
+from router.control.admin.problems import Handler
 
 INDEX = "index.html"
 BELOW = "/page/"
