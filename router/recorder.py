@@ -9,8 +9,9 @@ in, RecorderTally and Erasing go out. Workers connect to the Unix socket PATH an
 
 It leaves when the channel is gone and no worker is connected any more: workers outlive their controller. On Drain
 it goes on until the workers have hung up or the grace is over, writes what it has, and exits 0. SIGTERM and SIGINT
-are for the controller to judge; without one, SIGTERM is a Drain with a grace that is enough for the workers'. After
-a kill -9 the next recorder takes up the spool; each capture ends in the log once.
+are for the controller to judge. Without one a SIGTERM changes nothing either: the recorder is leaving already, as soon
+as its workers have, and they alone know how long their drain may take. After a kill -9 the next recorder takes up the
+spool; each capture ends in the log once.
 """
 
 import argparse
@@ -59,15 +60,14 @@ _log = logging.getLogger("router.recorder")  # the module itself runs as __main_
 _TICK = 0.25
 """Seconds between tallies, and between looks at deadlines and ages."""
 
+UNREAD = 1 << 20
+"""Bytes a controller may leave unread before it is told no more; the next tally makes up for what was left out."""
+
 _SETTLE = 0.5
 """Seconds between fsyncs, so that with the time one takes there is at least one a second."""
 
 _CLEAN = 60.0
 """Seconds between looks for segments that are too old or were never packed."""
-
-_TERM_GRACE = 40.0
-"""Seconds the workers have to hang up when a SIGTERM ends all that a dead controller left: their own grace, and the
-time they take to hand over what they have."""
 
 _DELIVER = 3.0
 """Seconds the sinks beside the file have, at the end, for what waits; the rest stays on disk."""
@@ -209,7 +209,7 @@ class Recorder:
         self._packer.shutdown(cancel_futures=True)  # the next recorder packs what is left
 
     def _report(self, store: "_Store") -> None:
-        if not self._channel.connected:
+        if not self._channel.connected or self._channel.backlog >= UNREAD:
             return
         tally, sinks = store.pipeline.tally(), store.outlets.tallies()
         if tally is not None or sinks != self._told:
@@ -264,7 +264,7 @@ class Recorder:
         if self._channel.connected:
             _log.info("SIGTERM ignored: the controller says when the recorder ends (kill -9 replaces it)")
         else:
-            self._leave(_TERM_GRACE)
+            _log.info("SIGTERM: the recorder ends when its workers have; there are %d", len(self._workers))
 
     def _leave(self, grace: float) -> None:
         self._leave_at = time.monotonic() + grace

@@ -16,6 +16,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from router import recorder as router_recorder
 from router.channel import (
     Capture,
     Drain,
@@ -29,7 +30,7 @@ from router.pairs import reading
 from tests.support.captures import message, primary, shadow
 
 
-def until(condition: Callable[[], bool], seconds: float = 10.0) -> None:
+def until(condition: Callable[[], bool], seconds: float = 30.0) -> None:
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, "waited too long"
@@ -64,7 +65,7 @@ class Recorder:
     def worker(self) -> socket.socket:
         """Connects when the socket of the present process is there."""
         connection = socket.socket(socket.AF_UNIX)
-        connection.settimeout(10.0)
+        connection.settimeout(30.0)
 
         def connected() -> bool:
             with suppress(OSError):
@@ -89,7 +90,7 @@ class Recorder:
 
     def tallied(self, done: Callable[[RecorderTally], bool]) -> RecorderTally:
         """The first tally that is as wanted."""
-        self.channel.settimeout(10.0)
+        self.channel.settimeout(30.0)
         while data := self.channel.recv(1 << 16):
             for frame in self.frames.feed(data):
                 if isinstance(frame, RecorderTally) and done(frame):
@@ -98,11 +99,11 @@ class Recorder:
 
     def kill(self) -> None:
         self.process.kill()
-        self.process.wait(5)
+        self.process.wait(20)
         self.channel.close()
 
     def ends(self) -> int:
-        return self.process.wait(10)
+        return self.process.wait(20)
 
 
 @pytest.fixture
@@ -237,6 +238,14 @@ def test_sigterm_without_a_controller_waits_for_the_workers(recorder: Recorder) 
         worker.sendall(encode(primary("late")) + encode(shadow("late")))
     assert recorder.ends() == 0
     assert len(recorder.pairs_on_disk()) == 1
+
+
+async def test_sigterm_without_a_controller_sets_the_workers_no_time(tmp_path: Path) -> None:
+    orphaned = router_recorder.Recorder(tmp_path / "r.sock")
+    orphaned._accept()
+    orphaned._on_sigterm()
+    assert not orphaned._is_over()
+    assert orphaned._leave_at is None, "their drain_timeout may be any; they leave, and so does it"
 
 
 def test_the_end_writes_what_waits(recorder: Recorder) -> None:
