@@ -62,7 +62,7 @@ def agreements(comparisons: list[Answer]) -> Table:
     for each in comparisons:
         agreement = each["agreement"]
         counts = [str(each["verdicts"].get(verdict, 0)) for verdict in VERDICTS]
-        table.add_row(*_versions(each), percent(agreement["ratio"]), _interval(agreement), *counts)
+        table.add_row(*_versions(each), percent(agreement["share"]), _interval(agreement), *counts)
     return table
 
 

@@ -20,31 +20,37 @@ State = dict[str, Any]
 
 
 @click.command()
-@click.argument("name")
+@click.argument("name", required=False, default="")
 @click.option(
     "--key", required=True, help="The subject's key, as its requests had it; - reads it from standard input."
 )
+@click.option("--hash-key", envvar="ROUTER_HASH_KEY", show_envvar=True, default="", metavar="KEY",
+              help="An earlier key of pairs.hash, where records were written under it.")  # fmt: skip
 @click.option("--yes", is_flag=True, help="Do not ask first.")
 @talks_to_router
-def erase(session: Session, name: str, key: str, yes: bool) -> None:
+def erase(session: Session, name: str, key: str, hash_key: str, yes: bool) -> None:
     """Erase a subject's records from the pair log: open, closed and compressed files, and the spool.
 
-    The subject is known by `pairs.subject`, or by the rollout's sticky header or cookie. This cannot be undone. It
-    ends once the data is gone from the router's disk; what other sinks were given, they keep. Exit code 2 says that
-    files were held by another process: run it again later.
+    Without NAME from the logs of all deployments, also of those that are in the configuration no more. The subject is
+    known by `pairs.subject`, or by the rollout's sticky header or cookie. This cannot be undone. It ends once the data
+    is gone from the router's disk; what other sinks were given, they keep. Exit code 2 says that files were held by
+    another process: run it again later.
 
     \b
-      router pairs erase loan-approval --key user-4711
+      router pairs erase --key user-4711
       router pairs erase loan-approval --key - < subject.txt
     """
     if key_is_piped := key == "-":
         # As the shell ends its lines: a newline is part of no key.
         key = sys.stdin.read().rstrip("\r\n")
     if not (yes or session.as_json or key_is_piped):
-        click.confirm(f"Erase the records of this subject from the pair log of {name}?", abort=True, err=True)
-    state = _until_done(
-        session, name, session.admin.post(deployment_path(name, "pairs", "erase"), {"key": key})
-    )
+        where = name or "every deployment"
+        click.confirm(
+            f"Erase the records of this subject from the pair log of {where}?", abort=True, err=True
+        )
+    path = deployment_path(name, "pairs", "erase") if name else "pairs/erase"
+    more = {"hash_key": hash_key} if hash_key else {}
+    state = _until_done(session, path, session.admin.post(path, {"key": key} | more))
     if state["error"]:
         raise Failed(f"{state['error']} ({number(state['removed'], 'record')} erased)")
     if session.as_json:
@@ -74,13 +80,12 @@ def outcome(state: State) -> RenderableType:
     return said
 
 
-def _until_done(session: Session, name: str, state: State) -> State:
-    path = deployment_path(name, "pairs", "erase", str(state["number"]))
+def _until_done(session: Session, path: str, state: State) -> State:
     with bytes_bar() as progress:
         task = progress.add_task("waiting for what is on its way", total=None)
         while not state["finished"]:
             time.sleep(POLL)
-            state = session.admin.get(path)
+            state = session.admin.get(f"{path}/{state['number']}")
             if state["total"]:
                 progress.update(task, description="erasing", total=state["total"], completed=state["done"])
     return state

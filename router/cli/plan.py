@@ -25,7 +25,7 @@ from router.rollout.course import Course
 from router.rollout.evidence_state import Trial
 from router.rollout.rehearsal import Leg, Traffic, rehearse
 from router.rollout.waiting import duration
-from router.spec import SHARE_PARTS
+from router.shares import SHARE_PARTS
 
 _COLUMNS = ("step", "share", "copies", "least", "in all", "about", "requests", "gates")
 

@@ -17,8 +17,9 @@ from router.cli.client import Failed, Session, deployment_path, talks_to_router
 from router.cli.gates import gates_table
 from router.cli.history import events_table
 from router.cli.trouble import condition, problems
-from router.cli.watching import NO_PULSE, Picture, Shown, stale
+from router.cli.watching import NO_PULSE, Picture, Shown, stale, urgency
 from router.cli.wording import PHASE_STYLES, milliseconds, moment, number, percent, plain
+from router.rollout.phase import place
 
 EVERY = 1.0
 """Seconds between two looks with --watch."""
@@ -94,17 +95,14 @@ def condition_lines(answer: dict[str, Any]) -> Iterator[Text]:
 def headline(deployment: dict[str, Any]) -> Text:
     """`loan  canary  progressing  step 2 of 3  v2 at 20%`"""
     phase = deployment["phase"]
-    words: list[str | tuple[str, str]] = [(deployment["name"], "bold"), f"  {deployment['pattern']}  "]
+    words: list[str | tuple[str, str]] = [
+        (deployment["name"], "bold"),
+        f"  {deployment['pattern'] or 'proxied'}  ",
+    ]
     words.append((phase, f"bold {PHASE_STYLES.get(phase, '')}"))
-    words += [f"  {part}" for part in (step_text(deployment), share_text(deployment)) if part]
+    at = place(phase, deployment["step"], deployment["steps"])
+    words += [f"  {part}" for part in (at, share_text(deployment)) if part]
     return Text.assemble(*words)
-
-
-def step_text(deployment: dict[str, Any]) -> str:
-    """`step 2 of 3`, counted from 1, while the rollout is at one."""
-    step, steps = deployment["step"], deployment["steps"]
-    at_one = step < steps and deployment["phase"] not in ("steady", "rolled_back")
-    return f"step {step + 1} of {steps}" if at_one else ""
 
 
 def share_text(deployment: dict[str, Any]) -> str:
@@ -214,7 +212,7 @@ def picture_of(session: Session, name: str | None) -> tuple[list[Text], list[Sho
     answer, pulses = ask(session, name), session.admin.get("trends")["deployments"]
     return list(condition_lines(answer)), [
         Shown(each, pulses.get(each["name"], NO_PULSE), headline(each), roles(each))
-        for each in answer["deployments"]
+        for each in sorted(answer["deployments"], key=urgency)
     ]
 
 

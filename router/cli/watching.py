@@ -85,6 +85,16 @@ def short_block_of(shown: Shown) -> RenderableType:
     return Group("", one_line(shown.headline), shares(shown.deployment, shown.pulse))
 
 
+def urgency(deployment: dict[str, Any]) -> int:
+    """Where it stands among the others, lowest first: undone or failing, then what somebody has to look at."""
+    rulings = deployment["gates"]
+    if deployment["phase"] == "rolled_back" or any(each["verdict"] == "fail" for each in rulings):
+        return 0
+    if deployment["phase"] == "paused" or any(each["verdict"] == "error" or each["hold"] for each in rulings):
+        return 1
+    return 2
+
+
 def stale(trouble: str, seconds: float) -> Text:
     """What stands at the top while there is no newer look: why, and how old this one is."""
     return Text(f"STALE for {seconds:.0f} s: {plain(trouble)}", "bold white on red")

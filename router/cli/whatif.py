@@ -27,7 +27,7 @@ from router.rollout.hindsight import Hindsight, look_back, rollouts
 from router.rollout.samples import EvidenceSample
 from router.rollout.steps import Guarded
 from router.rollout.waiting import duration
-from router.spec import SHARE_PARTS
+from router.shares import SHARE_PARTS
 
 _BEGINS = ("start", "replace", "restart", "switch")
 _EVENTS = {

@@ -14,14 +14,12 @@ from collections.abc import Callable
 from concurrent.futures import Executor
 from pathlib import Path
 
-import msgspec
-from msgspec.structs import replace
-
 from router.channel import Erase, Erasing
-from router.pairs.erasure import Finder, erase, files, undelivered
+from router.pairs.erasure import Finder, erase, files, is_found, undelivered
 from router.pairs.joining import DEADLINE
 from router.pairs.pair import timestamp
 from router.pairs.pipeline import Pipeline
+from router.pairs.segments import deployments
 from router.pairs.sinks.jsonl import JsonlSink
 from router.pairs.sinks.outlets import Outlets
 from router.pairs.spool import Spool
@@ -32,13 +30,6 @@ _PATIENCE = DEADLINE + 15.0
 """Seconds within which the spool's files must be gone: halves wait for each other for DEADLINE at most."""
 
 _LOOK = 0.05
-
-
-class _Head(msgspec.Struct):
-    deployment: str
-
-
-_heads = msgspec.json.Decoder(_Head)
 
 
 class Eraser:
@@ -62,34 +53,39 @@ class Eraser:
 
     async def erase(self, order: Erase, log: Path, tell: Callable[[Erasing], None]) -> None:
         """Erases in the pair log under `log`, and tells how far it is; the last word is `finished`."""
-        state = Erasing(order.number)
+        now = timestamp(time.time())
+        names = [order.deployment] if order.deployment else self._everywhere(log)
         try:
-            finder = self._pipeline.forget(order.deployment, order.key, timestamp(time.time()))
-            await self._erase(order, log / order.deployment, finder, tell)
-        except KeyError:
-            tell(replace(state, finished=True, error=f"nothing is known of deployment {order.deployment}"))
+            finders = {name: self._pipeline.forget(name, order.key, now, order.hash_key) for name in names}
+            await self._erase(order, log, finders, tell)
         except OSError as error:
-            _log.error("a subject of deployment %s is not erased: %s", order.deployment, error)
-            tell(replace(state, finished=True, error=f"not all is erased: {error}"))
+            _log.error("a subject of %s is not erased: %s", _where(order), error)
+            tell(Erasing(order.number, finished=True, error=f"not all is erased: {error}"))
+
+    def _everywhere(self, log: Path) -> list[str]:
+        """Every deployment that has a log, or may have pairs on their way there."""
+        return sorted({path.name for path in deployments(log)} | self._pipeline.deployments())
 
     async def _erase(
-        self, order: Erase, directory: Path, finder: Finder, tell: Callable[[Erasing], None]
+        self, order: Erase, log: Path, finders: dict[str, Finder], tell: Callable[[Erasing], None]
     ) -> None:
         loop = asyncio.get_running_loop()
-        await self._outlets.forget(lambda line: finder.finds(line) is True and _is_of(line, order.deployment))
+        await self._outlets.forget(lambda line: is_found(line, finders))
         spooled = self._spool.seal()
-        self._sink.end(order.deployment)
-        paths = files(directory)
+        for name in finders:
+            self._sink.end(name)
+        wanted = {path: finder for name, finder in finders.items() for path in files(log / name)}
         await loop.run_in_executor(self._disk, self._sink.settle)
         held = await _gone(spooled)
 
         def progress(done: int, total: int) -> None:
             loop.call_soon_threadsafe(tell, Erasing(order.number, done, total))
 
-        erased = await loop.run_in_executor(self._packer, erase, paths, finder, progress)
-        left = await loop.run_in_executor(self._packer, undelivered, directory.parent, finder)
-        removed = erased.removed + self._pipeline.forgotten(order.deployment, finder)
-        _log.info("erased %d records of a subject of deployment %s", removed, order.deployment)
+        erased = await loop.run_in_executor(self._packer, erase, wanted, progress)
+        left = await loop.run_in_executor(self._packer, undelivered, log, finders)
+        held_back = sum(self._pipeline.forgotten(name, finder) for name, finder in finders.items())
+        removed = erased.removed + held_back
+        _log.info("erased %d records of a subject of %s", removed, _where(order))
         tell(
             Erasing(
                 order.number,
@@ -103,8 +99,8 @@ class Eraser:
         )
 
 
-def _is_of(line: bytes, deployment: str) -> bool:
-    return _heads.decode(line).deployment == deployment
+def _where(order: Erase) -> str:
+    return f"deployment {order.deployment}" if order.deployment else "every deployment"
 
 
 async def _gone(paths: list[Path]) -> int:

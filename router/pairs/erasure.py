@@ -10,7 +10,7 @@ Only the recorder may do this: it holds the locks of what it writes.
 import fcntl
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
@@ -35,7 +35,12 @@ class _Line(msgspec.Struct):
     subject: str | None = None
 
 
+class _Head(msgspec.Struct):
+    deployment: str
+
+
 _decoder = msgspec.json.Decoder(_Line)
+_heads = msgspec.json.Decoder(_Head)
 
 _OWN = re.compile(rb'"subject":"([0-9a-f]{32})","cohort":\d+,"labels":[^{}]*\}\n?$')
 """The subject of a line, at its end (`pairs.pair.Pair`): bodies, which stand before, may have such a member too."""
@@ -54,12 +59,14 @@ class Erased(msgspec.Struct):
 
 
 class Finder:
-    """Tells the lines of one subject, by its hash, or by its key in the headers where a line has no hash."""
+    """Tells the lines of one subject, by its hash, or by its key in the headers where a line has no hash.
 
-    def __init__(self, subjects: Subjects, key: str) -> None:
+    `keys`: under which further ones the subject may have been hashed.
+    """
+
+    def __init__(self, subjects: Subjects, key: str, keys: Iterable[bytes] = ()) -> None:
         self._subjects = subjects
-        self._key = key
-        self.hashes = subjects.candidates(key)
+        self.hashes = subjects.candidates(key, keys)
         self._hashes = frozenset(each.encode() for each in self.hashes)
 
     def finds(self, line: bytes) -> bool | None:
@@ -87,20 +94,29 @@ def files(directory: Path) -> list[Path]:
     return [directory / name for name in names if name[0] != "." and name.endswith((PLAIN, PACKED))]
 
 
-def undelivered(log: Path, finder: Finder) -> int:
+def is_found(line: bytes, finders: Mapping[str, Finder]) -> bool:
+    """Whether a line is of one of these deployments and its finder finds it."""
+    try:
+        finder = finders.get(_heads.decode(line).deployment)
+    except msgspec.DecodeError:
+        return False
+    return finder is not None and finder.finds(line) is True
+
+
+def undelivered(log: Path, finders: Mapping[str, Finder]) -> int:
     """The subject's records in the queues of other sinks: these leave when they are delivered."""
     count = 0
     for path in (log / QUEUES).rglob("*.spool"):
         with suppress(FileNotFoundError), path.open("rb") as records:
-            count += sum(finder.finds(line) is True for line in records)
+            count += sum(is_found(line, finders) for line in records)
     return count
 
 
-def erase(paths: list[Path], finder: Finder, progress: Progress) -> Erased:
-    """Erases from these segments what `finder` finds. Raises OSError; what was done before stays done."""
-    done, total = 0, sum(_size(path) for path in paths)
+def erase(wanted: Mapping[Path, Finder], progress: Progress) -> Erased:
+    """Erases from each of these segments what its finder finds. Raises OSError; what was done before stays done."""
+    done, total = 0, sum(_size(path) for path in wanted)
     erased = Erased()
-    for listed in paths:
+    for listed, finder in wanted.items():
         size = _size(listed)
         path = _where(listed)
         if path is not None:

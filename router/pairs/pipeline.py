@@ -171,12 +171,18 @@ class Pipeline:
         self._let_go(TOLD_AFTER)
         self._spool.tidy(now)
 
-    def forget(self, deployment: str, key: str, until: str) -> Finder:
+    def deployments(self) -> frozenset[str]:
+        """Those it has settings of."""
+        return frozenset(self._rules)
+
+    def forget(self, deployment: str, key: str, until: str, hash_key: str = "") -> Finder:
         """From now on no pair of this subject is written whose request came until then (as the log writes times).
 
-        Returns who finds those that were. Raises KeyError for a deployment it has no settings of, OSError.
+        Returns who finds those that were, under every key there is for `hash`, and `hash_key`: a deployment that is
+        in no file any more, or had another key once, has its records still. Raises OSError.
         """
-        finder = Finder(self._rules[deployment].subjects, key)
+        keys = {rules.subjects.key for rules in self._rules.values()} | {hash_key.encode()}
+        finder = Finder(self._rules.get(deployment, self._defaults).subjects, key, keys)
         self._forgotten.add(deployment, finder.hashes, until)
         return finder
 

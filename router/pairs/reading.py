@@ -10,16 +10,19 @@ from typing import Any
 
 import msgspec
 
+from router.pairs.details import field
 from router.pairs.segments import PACKED, Torn, lines, lines_backwards, segments, unnoted
 
 PairDict = dict[str, Any]
 
 
 class Wanted(msgspec.Struct, frozen=True):
-    """Which pairs: of this verdict, with this request id; None: any."""
+    """Which pairs: of this verdict, with this request id, that list a difference in this field (`details.field`);
+    None: any."""
 
     verdict: str | None = None
     id: str | None = None
+    field: str | None = None
 
     def admits(self, line: bytes) -> bool:
         """Whether the line is a whole pair that is wanted."""
@@ -27,7 +30,8 @@ class Wanted(msgspec.Struct, frozen=True):
             head = _heads.decode(line)
         except msgspec.DecodeError:
             return False
-        return self.verdict in (None, head.verdict) and self.id in (None, head.id)
+        named = self.verdict in (None, head.verdict) and self.id in (None, head.id)
+        return named and (self.field is None or self.field in _fields_of(line))
 
 
 class _Head(msgspec.Struct):
@@ -43,8 +47,27 @@ class _Version(msgspec.Struct):
     version: str
 
 
+class _Difference(msgspec.Struct):
+    at: str
+
+
+class _Differing(msgspec.Struct):
+    """A line, as far as it says where the two answers differ."""
+
+    differences: list[_Difference] = []
+
+
 _heads = msgspec.json.Decoder(_Head)
+_differing = msgspec.json.Decoder(_Differing)
 EVERYTHING = Wanted()
+
+
+def _fields_of(line: bytes) -> set[str]:
+    """The fields in which the pair on this line lists a difference; none where it lists them in no known way."""
+    try:
+        return {field(each.at) for each in _differing.decode(line).differences}
+    except msgspec.DecodeError:
+        return set()
 
 
 def read(

@@ -11,7 +11,6 @@ the tree whole for the comparator: what it drops goes when the body is written, 
 import hmac
 import json
 import re
-from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any, NamedTuple, Self
 from urllib.parse import unquote_plus
@@ -310,28 +309,40 @@ def _pruned(content: Content, side: _Side) -> Content:
     """The content without what is not kept; of a body in which nothing can be kept, nothing."""
     if side.kept is not None and content.value is not ABSENT:
         if isinstance(content.value, dict | list):
-            for node, key in list(_unkept(content.value, side.kept)):
-                _remove(node, key)
+            _prune(content.value, side.kept)
         else:
             content.value = ABSENT
     return content
 
 
-def _unkept(node: Any, kept: tuple[Segments, ...]) -> Iterator[tuple[Any, Any]]:
-    """The members, as (container, key or position), that no pointer names or leads to."""
-    for key in _matching(node, "*"):
-        below = [each[1:] for each in kept if each[0] in ("*", str(key))]
-        if any(not each for each in below):
-            continue
-        if below and isinstance(node[key], dict | list):
-            yield from _unkept(node[key], tuple(below))
-        else:
-            yield node, key
-
-
-def _remove(node: Any, key: Any) -> None:
-    """From an object with its name; in a list the position stays, so that the others keep theirs."""
+def _prune(node: Any, kept: tuple[Segments, ...]) -> None:
+    """Takes out the members that no pointer names or leads to: of an object with their names; in a list their
+    positions stay, so that the others keep theirs. A packed body of some kilobytes may have millions of them."""
+    every = tuple(each[1:] for each in kept if each[0] == "*")
+    named = frozenset(each[0] for each in kept) - {"*"}
+    if () in every:
+        return
     if isinstance(node, dict):
-        del node[key]
+        for key in list(node):
+            if not _is_kept(node[key], _below(kept, key) if key in named else every):
+                del node[key]
+    elif every or any(map(str.isdigit, named)):
+        for index, member in enumerate(node):
+            if not _is_kept(member, _below(kept, str(index)) if named and str(index) in named else every):
+                node[index] = None
     else:
-        node[key] = None
+        node[:] = [None] * len(node)
+
+
+def _below(kept: tuple[Segments, ...], key: str) -> tuple[Segments, ...]:
+    return tuple(each[1:] for each in kept if each[0] in ("*", key))
+
+
+def _is_kept(member: Any, below: tuple[Segments, ...]) -> bool:
+    """Whether a member stays, itself pruned, where pointers lead on into it; `below` are the rests of these."""
+    if () in below:
+        return True
+    if not below or not isinstance(member, dict | list):
+        return False
+    _prune(member, below)
+    return True

@@ -20,6 +20,7 @@ from msgspec.structs import replace
 
 from router.channel import Capture, CapturedAnswer, CapturedRequest, Message
 from router.pairs.comparators import Comparator
+from router.pairs.comparators.base import FAILED_FROM
 from router.pairs.content import open_message
 from router.pairs.joining import Joined
 from router.pairs.pair import Pair, build
@@ -230,6 +231,8 @@ def _unfit(pair: _Line, given: frozenset[bytes], *, pruned: bool) -> str:
         return "request missing"
     if answer.error:
         return f"recorded answer failed: {answer.error}"
+    if answer.status >= FAILED_FROM:
+        return f"recorded answer failed: status_{answer.status}"
     if not request.path.startswith("/"):
         return "request target is no path"
     for name, side in (("request", request), ("recorded answer", answer)):

@@ -24,14 +24,6 @@ LAST = 200_000
 """Pairs that a comparison looks at where nobody says how many."""
 
 
-class Agreement(msgspec.Struct, frozen=True):
-    """Matches among the comparable pairs, with Wilson's 95 % interval; all None without such pairs."""
-
-    ratio: float | None
-    low: float | None
-    high: float | None
-
-
 class Disagreement(msgspec.Struct, frozen=True):
     """Mismatches among comparable pairs: as counted, of the primary's version with itself, and the difference.
 
@@ -89,15 +81,15 @@ class VersionStats(msgspec.Struct, frozen=True):
     `noise` marks pairs of a version with itself: how often it disagrees with itself is the floor for the others.
     `fields` are (field, mismatches it differs in), most first, and `differences` and `noisy` the same in detail:
     those that differ beyond the noise, and those that don't. `labels` counts pairs of labels,
-    `<primary's> -> <shadow's>`. `score` is the mean. Latencies are medians in milliseconds, within 2 %, None where
-    no answer came or nobody kept them.
+    `<primary's> -> <shadow's>`. `agreement` is of the comparable pairs, `score` the mean. Latencies are medians in
+    milliseconds, within 2 %, None where no answer came or nobody kept them.
     """
 
     primary: str
     shadow: str
     noise: bool
     verdicts: dict[str, int]
-    agreement: Agreement
+    agreement: Share
     fields: tuple[tuple[str, int], ...]
     primary_latency_ms: float | None
     shadow_latency_ms: float | None
@@ -121,12 +113,6 @@ class Report(msgspec.Struct, frozen=True):
     complete: bool
     since: str | None = None
     until: str | None = None
-
-
-def agreement(match: int, mismatch: int) -> Agreement:
-    """The share of matches, with Wilson's 95 % interval."""
-    found = wilson(match, match + mismatch)
-    return Agreement(found.share, found.low, found.high)
 
 
 def stats(directory: Path, *, top: int = TOP) -> list[VersionStats]:
@@ -164,7 +150,7 @@ def _one(versions: Versions, each: Sum, noise: Sum | None, top: int) -> VersionS
         shadow=shadow,
         noise=primary == shadow,
         verdicts=each.verdicts,
-        agreement=agreement(each.verdicts["match"], each.verdicts["mismatch"]),
+        agreement=wilson(each.verdicts["match"], _comparable(each.verdicts)),
         fields=tuple((name, tally.count) for name, tally in ranked[:top]),
         primary_latency_ms=_median_ms(each.primary),
         shadow_latency_ms=_median_ms(each.shadow),

@@ -6,7 +6,7 @@ Without one it is a plain BLAKE2b, which hides nothing from someone who can gues
 
 import hashlib
 import hmac
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from msgspec.structs import replace
 
@@ -33,6 +33,11 @@ class Subjects:
         key = b"" if settings.hash is None else settings.hash.key.get_secret_value().encode()
         return cls(settings.subject, key)
 
+    @property
+    def key(self) -> bytes:
+        """What subjects are hashed with; empty for the plain hash."""
+        return self._key
+
     def mark(self, capture: Capture) -> Capture:
         """The capture with its subject, where it has a request and that has one."""
         if self._source is None or capture.request is None or capture.subject:
@@ -47,9 +52,11 @@ class Subjects:
             return hmac.digest(self._key, _PERSON + data, "sha256").hex()[:32]
         return hashlib.blake2b(data, digest_size=16, person=_PERSON).hexdigest()
 
-    def candidates(self, value: str) -> frozenset[str]:
-        """Everything the log may have for this key: lines written before there was a `hash.key` have the other."""
-        return frozenset((self.hashed(value), Subjects(self._source).hashed(value)))
+    def candidates(self, value: str, keys: Iterable[bytes] = ()) -> frozenset[str]:
+        """Everything the log may have for this value: lines written before there was a `hash.key` have the plain
+        hash, and those of another time one under another of these `keys`."""
+        known = (self._key, b"", *keys)
+        return frozenset(Subjects(self._source, key).hashed(value) for key in known)
 
     def in_headers(self, headers: Mapping[str, str]) -> str | None:
         """The key as it stands in logged headers, for lines that were written without a subject."""

@@ -12,7 +12,7 @@ import msgspec
 
 from router.rollout.gates import Gate
 from router.rollout.steps import CanaryStep, Step
-from router.spec import SHARE_PARTS, share_parts
+from router.shares import SHARE_PARTS, share_parts
 
 
 class Rung(msgspec.Struct, frozen=True):

@@ -152,13 +152,6 @@ class Evidence:
             s.learning.add(block.whole.stable.durations, s.now)
         self._know(block.whole.noise.compared, block.whole.noise.mismatch)
 
-    def replay(self, block: Block) -> None:
-        """Takes a block that another evidence has closed, with the exposure and the time it was closed at."""
-        if block.cohort > self._s.cohort:
-            self.expose(block.cohort, block.exposed.share, block.exposed.mirror)
-        self.close(block.closed)
-        self.apply(block)
-
     # What it says
 
     def judge(

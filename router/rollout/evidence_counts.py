@@ -10,7 +10,7 @@ import msgspec
 
 from router.channel import ScoreSums
 from router.rollout.inference import NOTHING, Side, Terms, block_terms, plus, split_terms
-from router.spec import SHARE_PARTS
+from router.shares import SHARE_PARTS
 
 
 class Arm(msgspec.Struct):

@@ -22,7 +22,7 @@ from router.rollout.evidence_counts import Block
 from router.rollout.gates.measuring import Bet, Known, MeasuredGate, Scene, evidence, evidence_shown
 from router.rollout.inference import NOTHING, Restarts, Terms, mean_log_e, plus
 from router.rollout.verdict import Ruling, Verdict
-from router.spec import SHARE_PARTS
+from router.shares import SHARE_PARTS
 
 HOLDS_AT = 10.0
 """From so much evidence against the candidate on, nobody steps up."""

@@ -121,6 +121,13 @@ def forbidden(phase: Phase, what: str, because: str = "") -> Refused:
     return Refused(409, f"{what} is not possible while {phase}: {because or INSTEAD[phase]}", phase=phase)
 
 
+def place(phase: str, step: int, steps: int) -> str:
+    """`step 2 of 3`, counted from 1, for people; nothing where the rollout is at none, because it has not begun, is
+    past the last or was undone."""
+    at_one = step < steps and phase not in (Phase.STEADY, Phase.ROLLED_BACK)
+    return f"step {step + 1} of {steps}" if at_one else ""
+
+
 def diagram() -> str:
     """The table as a Mermaid state diagram: one arrow for each pair of phases, its events in table order."""
     arrows: dict[tuple[Phase, Phase], list[str]] = {}

@@ -27,7 +27,7 @@ from router.rollout.phase import Event, Phase, follow, forbidden
 from router.rollout.state import RolloutState
 from router.rollout.verdict import Ruling
 from router.rollout.watch import asked_to_pass, failing, on_trial, unsettled
-from router.spec import SHARE_PARTS
+from router.shares import SHARE_PARTS
 
 
 class Move(NamedTuple):

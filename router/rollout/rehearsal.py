@@ -21,7 +21,7 @@ from router.rollout.phase import Event, Phase
 from router.rollout.state import RolloutState
 from router.rollout.verdict import Ruling, Verdict
 from router.rollout.watch import asked_to_pass, following_share, unsettled, watching
-from router.spec import SHARE_PARTS
+from router.shares import SHARE_PARTS
 from router.telemetry.counters import bucket_of
 from router.telemetry.grid import GRID
 

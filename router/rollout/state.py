@@ -3,7 +3,7 @@
 import msgspec
 
 from router.rollout.phase import Phase
-from router.spec import SHARE_PARTS
+from router.shares import SHARE_PARTS
 
 
 class RolloutState(msgspec.Struct, frozen=True):

@@ -8,7 +8,7 @@ from router.rollout.ramp import gives_up, lasts
 from router.rollout.state import RolloutState
 from router.rollout.verdict import Ruling, Verdict
 from router.rollout.watch import asked_to_pass, failing, on_trial, unsettled
-from router.spec import SHARE_PARTS
+from router.shares import SHARE_PARTS
 
 _UNITS = (("d", 86400), ("h", 3600), ("m", 60), ("s", 1))
 
@@ -39,7 +39,7 @@ def waits_for(course: Course, state: RolloutState, rulings: Iterable[Ruling] = (
         case Phase.PROGRESSING:
             return _at_a_step(course, state, rulings)
         case Phase.PAUSED:
-            return _paused(course, state) + about
+            return _paused(course, state) + (about or _stopped(course, state))
         case Phase.SOAKING:
             return f"the soak: {_left(course, state)} left, then it is promoted"
         case Phase.PROMOTED:
@@ -48,9 +48,9 @@ def waits_for(course: Course, state: RolloutState, rulings: Iterable[Ruling] = (
                 return f"nothing; {state.trusted} stays ready for another {_left(course, state)}"
             return f"nothing: {state.live} has taken over"
         case Phase.ROLLED_BACK:
-            return "restart, or another candidate in the YAML"
+            return "restart, or another candidate in the YAML" + _stopped(course, state)
         case Phase.STEADY:
-            return "switch" if course.colours else "nothing: no rollout"
+            return _switch(course, state) if course.colours else "nothing: no rollout"
 
 
 def _roughly(seconds: float) -> str:
@@ -106,6 +106,20 @@ def _paused(course: Course, state: RolloutState) -> str:
     if course.rungs and not course.answers:
         return "resume, to send copies again"
     return f"resume, to go on with {_next(course, state.step)}, or promote"
+
+
+def _switch(course: Course, state: RolloutState) -> str:
+    colour = next((name for name, version in course.colours.items() if version != state.live), "")
+    return f"switch, to make {colour} live"
+
+
+def _stopped(course: Course, state: RolloutState) -> str:
+    """Who stopped it there, and why; a pause that stands in the steps needs no reason."""
+    planned = state.step < len(course.rungs) and course.rungs[state.step].pause
+    if not state.who or (state.phase is Phase.PAUSED and planned):
+        return ""
+    reason = f": {state.why}" if state.why else ""
+    return f"; {state.phase.value.replace('_', ' ')} by {state.who}{reason}"
 
 
 def _next(course: Course, step: int) -> str:

@@ -13,7 +13,7 @@ from router.rollout.gates import Gate
 from router.rollout.phase import Phase
 from router.rollout.state import RolloutState
 from router.rollout.verdict import Ruling, Verdict
-from router.spec import SHARE_PARTS
+from router.shares import SHARE_PARTS
 
 _UNDER_WAY = (Phase.PROGRESSING, Phase.PAUSED, Phase.SOAKING)
 

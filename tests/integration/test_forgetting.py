@@ -40,7 +40,7 @@ def everything_on_disk(root: Path) -> bytes:
     return found
 
 
-def erase(router: Router, key: str, *options: str) -> dict[str, Any]:
+def erase(router: Router, key: str, *options: str, name: str = "m") -> dict[str, Any]:
     admin = f"http://127.0.0.1:{router.admin_port}"
     done = subprocess.run(
         [
@@ -49,7 +49,7 @@ def erase(router: Router, key: str, *options: str) -> dict[str, Any]:
             "router.cli",
             "pairs",
             "erase",
-            "m",
+            *([name] if name else []),
             "--key",
             "-",
             "--json",
@@ -118,6 +118,36 @@ async def test_a_subject_is_erased_everywhere_and_the_others_stay(tmp_path: Path
             report = await router.get("/api/v1/deployments/m/comparison")
             (trial,) = report["comparisons"]
             assert [each["value"] for each in trial["slices"]["region"]] == ["south", "north"]
+
+
+@pytest.mark.slow
+async def test_what_an_edit_took_out_of_the_file_is_erased_still(tmp_path: Path) -> None:
+    """By name, and without one from every log; also by a recorder that never knew the deployment."""
+    async with model("v1") as v1, model("v2") as v2:
+        body = deployment(ROLLOUT, more=PAIRS, v1=v1.url, v2=v2.url)
+        async with Router(tmp_path, {"m": body}, environ={"ROUTER_HASH_KEY": KEY}) as router:
+            for subject in ("alice", "bob", "carol"):
+                await send(router, subject, 2)
+            await recorded(router, 6)
+            other = deployment(ROLLOUT, path="/other/**", v1=v1.url, v2=v2.url)
+            router.deployments = {"other": other}
+            router.write()
+            await router.comes_true(lambda: _is_gone(router), "the edit")
+            done = await asyncio.to_thread(erase, router, "alice")
+            assert (done["removed"], len(router.pairs())) == (2, 4)
+            (old,) = router.children("router.recorder")
+            os.kill(old, signal.SIGKILL)
+            await until(lambda: router.children("router.recorder") not in ([], [old]), 10, "another recorder")
+            assert (await asyncio.to_thread(erase, router, "bob"))["removed"] == 0, "its key is in no file"
+            done = await asyncio.to_thread(erase, router, "bob", "--hash-key", KEY)
+            assert (done["removed"], len(router.pairs())) == (2, 2)
+            done = await asyncio.to_thread(erase, router, "carol", "--hash-key", KEY, name="")
+            assert (done["removed"], router.pairs()) == (2, [])
+
+
+async def _is_gone(router: Router) -> bool:
+    status, _ = await asyncio.to_thread(router.call, "GET", "/api/v1/deployments/m")
+    return status == 404
 
 
 async def test_who_cannot_be_told_apart_cannot_be_erased(tmp_path: Path) -> None:

@@ -12,6 +12,9 @@ from router.spec import Spec
 Verdict = Literal["match", "mismatch", "incomparable"]
 VERDICTS: tuple[Verdict, ...] = ("match", "mismatch", "incomparable")
 
+FAILED_FROM = 500
+"""From this status on an answer is a failure of its version, and no answer of the model."""
+
 BELOW_ONE = 1.0 - 2.0**-53
 """The highest score of a mismatch: however little differs, it is not nothing."""
 
@@ -74,13 +77,16 @@ def incomparable(primary: str | None, shadow: str | None) -> Comparison:
 
 
 class ComparatorSpec(Spec):
-    """Base of the comparators: an error, a cut body and a different status are judged alike by all of them."""
+    """Base of the comparators: an error, a cut body and a different status are judged alike by all of them, and so are
+    two failures: that both fail says nothing of what they would have answered, even in the same words."""
 
     def compare(self, primary: Answer, shadow: Answer) -> Comparison:
         """The verdict on two answers to one request. Pure, and raises nothing for hostile bodies."""
         left, right = primary.broken, shadow.broken
         if left or right:
             return incomparable(left, right)
+        if min(primary.status, shadow.status) >= FAILED_FROM:
+            return incomparable(f"status_{primary.status}", f"status_{shadow.status}")
         if primary.status != shadow.status:
             return mismatch("status", primary.status, shadow.status)
         try:

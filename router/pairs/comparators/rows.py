@@ -8,6 +8,9 @@ from router.pairs.comparators.place import Found
 
 _NUMBERS = frozenset((int, float))
 
+MAX_AXES = 32
+"""Axes that a tensor has at most: the product of a hundred thousand sizes alone would take minutes."""
+
 
 def rows_along_last_axis(found: Found, *, lone: bool) -> Iterator[Any]:
     """The rows of a tensor, whose last axis holds what belongs together.
@@ -45,7 +48,9 @@ def _shape(found: Found) -> list[int] | None:
     """The shape beside the data, where it is one of a tensor of so many elements."""
     parent = found.parent
     shape = parent.get("shape") if isinstance(parent, dict) and isinstance(found.value, list) else None
-    if not isinstance(shape, list) or not shape or any(type(size) is not int or size < 0 for size in shape):
+    if not isinstance(shape, list) or not 0 < len(shape) <= MAX_AXES:
+        return None
+    if any(type(size) is not int or size < 0 for size in shape):
         return None
     return shape if prod(shape) == sum(1 for _ in _leaves(found.value)) else None
 

@@ -2,7 +2,7 @@
 
 import re
 import unicodedata
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any, Literal
 
 from rapidfuzz.distance import Indel, Prefix
@@ -31,12 +31,26 @@ _SHOWN = 200
 _BEFORE = 40
 """Characters shown, and how many of them stand before the first one that differs."""
 
+MOST_MARKS = 30
+"""Combining marks on one character, as in UAX #15's stream-safe text: putting n of them in order takes n² steps."""
+
+_MARKS = range(0x300, 0x20000)
+"""Where combining marks stand."""
+
+
+@cache
+def _long_run() -> re.Pattern[str]:
+    """Finds more marks in a row than any language has."""
+    marks = "".join(chr(code) for code in _MARKS if unicodedata.combining(chr(code)))
+    return re.compile(f"[{marks}]{{{MOST_MARKS + 1}}}")
+
 
 class Normalize(Spec):
     """`normalize`: what makes no difference between texts.
 
-    `unicode`: how a character is composed (NFC). `whitespace`: how much and which of it, but whether there is
-    some does. `case`. `punctuation`: all that is neither letter, digit nor whitespace, the minus of a number too.
+    `unicode`: how a character is composed (NFC); a text with more than 30 combining marks in a row is taken as it is.
+    `whitespace`: how much and which of it, but whether there is some does. `case`. `punctuation`: all that is neither
+    letter, digit nor whitespace, the minus of a number too.
     """
 
     unicode: bool = True
@@ -46,7 +60,7 @@ class Normalize(Spec):
 
     def apply(self, text: str) -> str:
         """The text without what makes no difference."""
-        if self.unicode and not text.isascii():
+        if self.unicode and not text.isascii() and _long_run().search(text) is None:
             text = unicodedata.normalize("NFC", text)
         if self.case:
             text = text.casefold()

@@ -47,6 +47,10 @@ class SampleRatioGate(MeasuredGate):
         }
 
     def finding(self, scene: Scene) -> Finding:
+        if scene.exposed.role != "live":
+            return Finding(
+                "no share to check", "the candidate answers nothing at this step", {"intended": 0.0}
+            )
         mine, n = scene.step.candidate.routed, scene.step.candidate.routed + scene.step.stable.routed
         share, intended = part(mine, n), scene.exposed.weight
         detail = f"{mine} of {n} requests, {percent(intended)} intended"
@@ -60,6 +64,8 @@ class SampleRatioGate(MeasuredGate):
         return Finding(head, detail, {"share": share, "intended": intended}, percent)
 
     def interval(self, scene: Scene) -> Interval | None:
+        if scene.exposed.role != "live":
+            return None
         mine, n = scene.step.candidate.routed, scene.step.candidate.routed + scene.step.stable.routed
         return bernoulli_cs(n, mine, DISPLAY_ALPHA)
 

@@ -227,9 +227,9 @@ async def test_ctrl_c_prints_the_summary_so_far(log: Path) -> None:
             sys.executable, "-m", "router.cli", "replay", str(log), "--against", server.url, "--rate", "10",
             "--min-agreement", "98%", stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
         )  # fmt: skip
-        await until(lambda: len(server.requests) >= 5, 10, "five requests")
+        await until(lambda: len(server.requests) >= 5, 20, "five requests")
         os.kill(process.pid, signal.SIGINT)
-        out, err = await asyncio.wait_for(process.communicate(), 10)
+        out, err = await asyncio.wait_for(process.communicate(), 30)
     assert process.returncode == 130
     assert b" of 20 in " in out
     assert b"agreement" in out

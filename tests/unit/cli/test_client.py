@@ -6,7 +6,7 @@ import pytest
 from click.testing import CliRunner
 
 from router.cli.client import Admin, Failed, Session, deployment_path, talks_to_router
-from router.demo.processes import free_ports
+from tests.support.ports import free_ports
 
 
 @click.command()

@@ -24,7 +24,7 @@ def comparison(**changes: Any) -> dict[str, Any]:
     return {
         "primary": "v1",
         "shadow": "v2",
-        "agreement": {"ratio": 0.93, "low": 0.91, "high": 0.945},
+        "agreement": {"share": 0.93, "low": 0.91, "high": 0.945},
         "verdicts": {"match": 930, "mismatch": 70, "incomparable": 3},
         "disagreement": disagreement(None),
         "differences": [field("/label")],

@@ -54,3 +54,13 @@ def test_json_for_programs(stub: Any) -> None:
 def test_a_key_from_standard_input_is_in_no_list_of_processes(stub: Any) -> None:
     assert run(stub, DONE, options=("--yes", "--key", "-"), say="ali ce\n").exit_code == 0
     assert stub.asked[0][2] == {"key": "ali ce"}
+
+
+def test_without_a_name_it_is_of_every_deployment(stub: Any) -> None:
+    stub.answer("POST /api/v1/pairs/erase", BEGUN)
+    stub.answer("GET /api/v1/pairs/erase/3", DONE)
+    arguments = ["pairs", "erase", "--key", "alice", "--hash-key", "older", "--admin", stub.url]
+    result = CliRunner().invoke(main, arguments, input="y\n")
+    assert (result.exit_code, "every deployment" in result.stderr) == (0, True)
+    assert stub.asked[0][2] == {"key": "alice", "hash_key": "older"}
+    assert "5 records erased" in result.stdout

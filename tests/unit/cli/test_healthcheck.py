@@ -3,7 +3,7 @@ from typing import Any
 from click.testing import CliRunner
 
 from router.cli.healthcheck import healthcheck
-from router.demo.processes import free_ports
+from tests.support.ports import free_ports
 
 
 def run(url: str) -> tuple[int, str, str]:

@@ -17,10 +17,11 @@ import pyte
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.cells import cell_len
 from rich.console import Console
 
 from router.cli.status import headline, roles
-from router.cli.watching import BAR, NO_PULSE, Picture, Shown, bar, spark, stale
+from router.cli.watching import BAR, NO_PULSE, Picture, Shown, bar, spark, stale, urgency
 from tests.unit.cli.test_status import LOAN, RULINGS, prepare
 
 PULSE = {
@@ -79,7 +80,7 @@ def test_the_height_does_not_depend_on_numbers_and_words(line: list[float], rate
     words = BUSY | {"waits_for": why, "gates": [ruling | {"why": why} for ruling in RULINGS]}
     lines = lines_of(shown(words, pulse))
     assert len(lines) == len(lines_of(shown(BUSY, PULSE)))
-    assert max(map(len, lines)) <= 80
+    assert max(map(cell_len, lines)) <= 80
 
 
 def test_many_deployments_are_shown_in_short_and_what_does_not_fit_is_named() -> None:
@@ -92,6 +93,18 @@ def test_many_deployments_are_shown_in_short_and_what_does_not_fit_is_named() ->
     assert not any("waits for" in line for line in seven)
     assert max(map(len, (two, seven, twelve))) <= 24
     assert twelve[-1] == "… and 5 more: router status NAME --watch"
+
+
+def test_what_somebody_has_to_look_at_comes_first() -> None:
+    def ruling(verdict: str, hold: bool = False) -> dict[str, Any]:
+        return {"gate": "latency", "verdict": verdict, "hold": hold, "why": ""}
+
+    def at(phase: str, *gates: dict[str, Any]) -> int:
+        return urgency(LOAN | {"phase": phase, "gates": list(gates)})
+
+    assert at("rolled_back") == at("progressing", ruling("pass"), ruling("fail")) == 0
+    assert at("paused") == at("soaking", ruling("error")) == at("progressing", ruling("pass", hold=True)) == 1
+    assert at("steady") == at("progressing", ruling("inconclusive")) == 2
 
 
 @given(st.lists(st.integers(1, 100), min_size=1, max_size=4))
@@ -123,13 +136,20 @@ class Terminal:
         self.process = subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs, env=environ)
         os.close(theirs)
 
-    def until(self, wanted: str, within: float = 15.0) -> list[str]:
+    def until(self, wanted: str, within: float = 30.0) -> list[str]:
         """Reads until this is on the screen."""
         end = time.monotonic() + within
         while wanted not in "\n".join(self.screen.display):
             assert time.monotonic() < end, "\n".join(self.screen.display)
             self.read(0.1)
         return [line.rstrip() for line in self.screen.display]
+
+    def says(self, wanted: bytes, within: float = 30.0) -> None:
+        """Reads until these bytes have come."""
+        end = time.monotonic() + within
+        while wanted not in self.raw:
+            assert time.monotonic() < end, self.raw[-200:]
+            self.read(0.1)
 
     def read(self, seconds: float) -> bytes:
         data = b""
@@ -151,12 +171,16 @@ class Terminal:
 
 def test_nothing_flickers_on_a_real_terminal(stub: Any) -> None:
     prepare(stub, BUSY)
-    turns = [{"deployments": {"loan": PULSE | {"line": [10.0 * turn]}}} for turn in range(1, 4)]
-    stub.answer_in_turn("GET /api/v1/trends", *turns)
+
+    def rate(now: float) -> None:
+        stub.answer("GET /api/v1/trends", {"deployments": {"loan": PULSE | {"line": [now]}}})
+
+    rate(10.0)
     terminal = Terminal(sys.executable, "-m", "router.cli", "status", "--watch", "--admin", stub.url)
     try:
         first = terminal.until("10.0/s")
         before = len(terminal.raw)
+        rate(20.0)
         second = terminal.until("20.0/s")
         assert [at for at in range(24) if first[at] != second[at]] == [
             first.index(next(x for x in first if "/s " in x))
@@ -169,8 +193,7 @@ def test_nothing_flickers_on_a_real_terminal(stub: Any) -> None:
         assert "404" in gone[0]
         assert gone[1:12] == second[:11], "what was known stays"
         terminal.process.send_signal(signal.SIGINT)
-        terminal.read(1.0)
-        assert terminal.process.wait(5) == 0
-        assert b"\x1b[?1049l" in terminal.raw, "the screen before is back"
+        terminal.says(b"\x1b[?1049l")  # the screen before is back
+        assert terminal.process.wait(20) == 0
     finally:
         terminal.close()

@@ -14,15 +14,19 @@ from msgspec.structs import replace
 
 from router.channel import Capture, CapturedRequest, Erase, Erasing, RecorderSettings
 from router.pairs import erasing
+from router.pairs.comparators.json import JsonComparator
 from router.pairs.erasing import Eraser
 from router.pairs.forgotten import Forgotten
-from router.pairs.joining import Joiner
+from router.pairs.joining import Joined, Joiner
+from router.pairs.pair import build
 from router.pairs.pipeline import TOLD_AFTER, Pipeline
 from router.pairs.reading import read
-from router.pairs.settings import PairSettings, SubjectSource
+from router.pairs.redaction import Redactor
+from router.pairs.settings import PairSettings, RedactSpec, SubjectSource
 from router.pairs.sinks.jsonl import JsonlSink
 from router.pairs.sinks.outlets import Outlets
 from router.pairs.spool import Spool
+from router.pairs.subject import Subjects
 from tests.support.captures import message, primary, shadow
 
 SETTINGS = PairSettings().wire(SubjectSource(header="x-user"))
@@ -61,8 +65,8 @@ class Recorder:
         for _ in range(TOLD_AFTER):
             self.pipeline.expire(time.monotonic())
 
-    async def erase(self, deployment: str = "loan") -> Erasing:
-        await self.eraser.erase(Erase(7, deployment, "alice"), self.path, self.told.append)
+    async def erase(self, deployment: str = "loan", hash_key: str = "") -> Erasing:
+        await self.eraser.erase(Erase(7, deployment, "alice", hash_key), self.path, self.told.append)
         assert [each.number for each in self.told] == [7] * len(self.told)
         assert [each.finished for each in self.told] == [False] * (len(self.told) - 1) + [True]
         return self.told[-1]
@@ -131,8 +135,47 @@ async def test_a_spool_that_another_process_holds_is_said(
     assert (await recorder.erase()).busy == 1
 
 
-async def test_a_deployment_nobody_knows(recorder: Recorder) -> None:
-    assert "other" in (await recorder.erase("other")).error
+def leave(recorder: Recorder, deployment: str, *lines: bytes) -> Path:
+    """A segment of a deployment that is in no file any more."""
+    directory = recorder.path / deployment
+    directory.mkdir()
+    (directory / "20250101T000000Z-000001.jsonl").write_bytes(b"".join(lines))
+    return directory
+
+
+def line_of(user: str, key: str = "", deployment: str = "gone") -> bytes:
+    settings = PairSettings.model_validate({"hash": {"key": key}} if key else {})
+    half = replace(primary("a"), subject=Subjects.of(settings).hashed(user), deployment=deployment)
+    other = replace(shadow("a"), deployment=deployment)
+    return build(Joined(half, other, "v2", ()), JsonComparator(), Redactor(RedactSpec())).line()
+
+
+async def test_a_deployment_that_is_in_no_file_any_more(recorder: Recorder) -> None:
+    directory = leave(recorder, "gone", line_of("alice"), line_of("bob"))
+    done = await recorder.erase("gone")
+    assert (done.removed, done.segments, done.error) == (1, 1, "")
+    assert [pair["subject"] for pair in read(directory)] == [Subjects(None).hashed("bob")]
+
+
+async def test_what_was_hashed_with_a_key_is_found_by_any_that_is_known(recorder: Recorder) -> None:
+    ours, older, lost = "k" * 16, "o" * 16, "l" * 16
+    keyed = PairSettings.model_validate({"hash": {"key": ours}}).wire(None)
+    recorder.pipeline.configure(
+        RecorderSettings(str(recorder.path), 1 << 20, 3600.0, 3600.0, {"other": keyed})
+    )
+    directory = leave(recorder, "gone", *(line_of("alice", key) for key in (ours, older, lost)))
+    done = await recorder.erase("gone", hash_key=older)
+    assert (done.removed, len(list(read(directory)))) == (2, 1)
+
+
+async def test_every_log_there_is(recorder: Recorder) -> None:
+    leave(recorder, "gone", line_of("alice"), line_of("bob"))
+    recorder.take(asked("a", "alice"), shadow("a"), asked("b", "bob"), shadow("b"))
+    done = await recorder.erase("")
+    assert (done.removed, done.segments, done.error) == (2, 2, "")
+    assert recorder.logged() == ["b"]
+    recorder.take(asked("old", "alice", time.time() - 60), shadow("old"))
+    assert recorder.logged() == ["b"], "nor is it written again"
 
 
 async def test_a_disk_that_fails_is_said(recorder: Recorder, monkeypatch: pytest.MonkeyPatch) -> None:

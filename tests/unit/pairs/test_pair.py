@@ -180,6 +180,7 @@ OUTCOMES = [
     (primary("a", message(b"[1, 2", truncated=True)), shadow("a"), "incomparable"),
     (with_status(primary("a"), 503), shadow("a"), "mismatch"),
     (primary("a"), with_status(shadow("a"), 500), "mismatch"),
+    (with_status(primary("a"), 500), with_status(shadow("a"), 500), "incomparable"),
     (with_error(primary("a"), "upstream_reset"), shadow("a"), "incomparable"),
     (primary("a"), None, "incomparable"),
     (None, shadow("a"), "incomparable"),

@@ -178,6 +178,8 @@ def test_a_failed_answer_is_nothing_to_compare_with() -> None:
     capture = live()
     failed = replace(capture, answer=replace(capture.answer, status=0, error="timeout"))
     assert unfit(failed) == "recorded answer failed: timeout"
+    failed = replace(capture, answer=replace(capture.answer, status=503))
+    assert unfit(failed) == "recorded answer failed: status_503"
 
 
 def test_a_pair_without_its_live_half_has_no_request() -> None:

@@ -65,6 +65,28 @@ def test_filters(log: Log) -> None:
     assert names(read(log.directory, Wanted(verdict="match", id="id-d"))) == ""
 
 
+def test_a_field_finds_the_pairs_that_differ_there_however_old(log: Log) -> None:
+    log.add("3", *(line("n") for _ in range(60)))
+    (place,) = {
+        each["at"] for pair in newest(log.directory, 9, Wanted(id="id-b")) for each in pair["differences"]
+    }
+    assert names(newest(log.directory, 10, Wanted(field=place))) == "fdb"
+    assert names(newest(log.directory, 10, Wanted(field=place, verdict="match"))) == ""
+    assert newest(log.directory, 10, Wanted(field="/elsewhere")) == []
+
+
+def test_a_field_stands_for_every_position_in_a_list(log: Log) -> None:
+    log.add(
+        "3",
+        b'{"id":"i","exchange":"p","verdict":"mismatch","shadow":{"version":"v2"},'
+        b'"differences":[{"at":"/scores/7"}]}\n',
+    )
+    log.add(
+        "3", b'{"id":"i","exchange":"q","verdict":"mismatch","shadow":{"version":"v2"},"differences":0}\n'
+    )
+    assert names(newest(log.directory, 10, Wanted(field="/scores/*"))) == "p"
+
+
 def test_a_body_that_speaks_of_a_verdict_does_not_count(log: Log) -> None:
     log.add("3", line("g", {"verdict": "match", "id": "id-x"}))
     assert names(newest(log.directory, 1, Wanted(verdict="match"))) == "e"

@@ -85,3 +85,10 @@ def test_the_key_is_found_in_logged_headers() -> None:
     assert subjects({"header": "X-User"}).in_headers({"x-user": as_logged}) == "Müller"
     assert subjects({"json": "/user"}).in_headers({"x-user": "alice"}) is None
     assert subjects(None).in_headers({"x-user": "alice"}) is None
+
+
+def test_all_that_a_log_may_have_for_a_value() -> None:
+    keyed = subjects({"header": "x-user"}, KEY)
+    older = subjects(None, "o" * 16)
+    assert keyed.candidates("alice") == {keyed.hashed("alice"), Subjects(None).hashed("alice")}
+    assert older.hashed("alice") in keyed.candidates("alice", [older.key])

@@ -16,6 +16,7 @@ from router.rollout.hindsight import Hindsight, look_back, rollouts
 from router.rollout.phase import Event, Phase
 from router.rollout.samples import EvidenceSample
 from router.rollout.verdict import Verdict
+from tests.support.properties import examples
 from tests.support.rollouts import AT_10, BAD, GOOD, arm, samples
 
 RUNGS = (Rung(1000, hold=60.0), Rung(5000, hold=60.0))
@@ -110,7 +111,7 @@ def test_rollouts_and_candidates_are_told_apart() -> None:
     assert rollouts([]) == []
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=examples(30))
 @given(
     st.lists(st.tuples(st.integers(0, 500), st.integers(0, 50)), min_size=1, max_size=12),
     st.integers(1, 1000),

@@ -9,7 +9,7 @@ from router.rollout.gates.measuring import Bet, Known, Scene
 from router.rollout.inference import NOTHING, Restarts, odds_terms
 from router.rollout.judgement import Bets, Demand, fails_at, judge, passes_at, silent, with_interval
 from router.rollout.verdict import Verdict
-from router.spec import SHARE_PARTS
+from router.shares import SHARE_PARTS
 
 GATE = ErrorRateGate()
 

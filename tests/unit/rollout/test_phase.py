@@ -5,7 +5,7 @@ import re
 import pytest
 
 from router.errors import Refused
-from router.rollout.phase import INSTEAD, TABLE, Event, Phase, diagram, follow
+from router.rollout.phase import INSTEAD, TABLE, Event, Phase, diagram, follow, place
 
 
 @pytest.mark.parametrize("phase", Phase)
@@ -59,3 +59,10 @@ def test_the_diagram_has_an_arrow_for_every_move_and_no_other() -> None:
     }
     assert drawn == {(s.value, e.value, t.value) for s, moves in TABLE.items() for e, t in moves.items()}
     assert diagram().startswith("stateDiagram-v2\n    [*] --> steady\n")
+
+
+def test_the_step_is_named_while_there_is_one() -> None:
+    assert place("progressing", 1, 4) == place(Phase.PAUSED, 1, 4) == "step 2 of 4"
+    assert place("soaking", 4, 4) == ""
+    assert place("steady", 0, 4) == place("rolled_back", 1, 4) == ""
+    assert place("progressing", 0, 0) == ""

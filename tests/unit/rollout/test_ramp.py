@@ -18,7 +18,8 @@ from router.rollout.phase import Event, Phase
 from router.rollout.state import RolloutState
 from router.rollout.verdict import Ruling, Verdict
 from router.rollout.watch import asked_to_pass, on_trial
-from router.spec import SHARE_PARTS
+from router.shares import SHARE_PARTS
+from tests.support.properties import examples
 
 CANARY = Course(
     "loan",
@@ -853,5 +854,5 @@ class AnyOrder(RuleBasedStateMachine):
             assert (state.share, state.mirror, rung.pause) == (rung.share, rung.mirror, False)
 
 
-AnyOrder.TestCase.settings = settings(max_examples=150, stateful_step_count=30, deadline=None)
+AnyOrder.TestCase.settings = settings(max_examples=examples(150), stateful_step_count=30)
 TestAnyOrder = AnyOrder.TestCase

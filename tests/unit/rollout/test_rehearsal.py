@@ -16,6 +16,7 @@ from router.rollout.gates.score import ScoreGate
 from router.rollout.gates.segments import SegmentsGate
 from router.rollout.gates.webhook import WebhookGate
 from router.rollout.rehearsal import LONGEST, Leg, Traffic, rehearse
+from tests.support.properties import examples
 
 TRAFFIC = Traffic(rps=50.0)
 ERRORS = ErrorRateGate()
@@ -150,7 +151,7 @@ def test_a_shadow_never_ends_and_a_colour_takes_over() -> None:
     assert [leg.lasts for leg in rehearse(way, Trial("v1", "v2"), TRAFFIC)] == [60.0, 0.0]
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=examples(5))
 @given(
     st.lists(st.tuples(st.integers(1, 10_000), st.floats(0, 7200)), min_size=1, max_size=5),
     st.floats(0.5, 1000),

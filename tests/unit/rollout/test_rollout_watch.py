@@ -11,7 +11,7 @@ from router.rollout.gates.sample_ratio import SampleRatioGate
 from router.rollout.state import RolloutState
 from router.rollout.verdict import Ruling, Verdict
 from router.rollout.watch import asked_to_pass, failing, following_share, on_trial, unsettled, watching
-from router.spec import SHARE_PARTS
+from router.shares import SHARE_PARTS
 
 ERRORS, LATENCY, SPLIT = ErrorRateGate(), LatencyGate(max_ratio=1.2), SampleRatioGate()
 COURSE = Course(

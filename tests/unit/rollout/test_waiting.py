@@ -60,7 +60,7 @@ def test_the_other_patterns_say_what_a_person_can_do() -> None:
     proxied = Course("loan", "", "v1")
     assert waits_for(proxied, ramp.reconcile(proxied, None)) == "nothing: no rollout"
     blue = ramp.reconcile(BLUE_GREEN, None)
-    assert waits_for(BLUE_GREEN, blue) == "switch"
+    assert waits_for(BLUE_GREEN, blue) == "switch, to make green live"
     green = ramp.switch(BLUE_GREEN, blue, "green")
     assert waits_for(BLUE_GREEN, ramp.passed(BLUE_GREEN, green, 20.0)) == (
         "nothing; v1 stays ready for another 40s"
@@ -150,3 +150,17 @@ def test_a_pause_that_a_gate_brought_says_so() -> None:
     assert waits_for(course, move.state, (failed,)) == (
         "resume, to go on with 10% (step 1 of 2), or promote; error_rate fails: error ratio 9"
     )
+
+
+def test_who_stopped_it_and_why_stands_with_it() -> None:
+    begun = ramp.reconcile(GATED, None)
+    undone = replace(ramp.rollback(begun), who="router", why="error_rate: error ratio 9")
+    assert waits_for(GATED, undone) == (
+        "restart, or another candidate in the YAML; rolled back by router: error_rate: error ratio 9"
+    )
+    paused = replace(ramp.pause(GATED, begun), who="ops")
+    assert waits_for(GATED, paused) == "resume, to go on with 10% (step 1 of 2), or promote; paused by ops"
+    planned = replace(
+        ramp.promote(CANARY, ramp.reconcile(CANARY, None)), who="router", why="its hold is over"
+    )
+    assert waits_for(CANARY, planned) == "promote, to go on to 50% (step 3 of 3)"

@@ -117,6 +117,24 @@ def test_another_status_is_a_mismatch_there(comparator: Comparator) -> None:
 
 
 @every
+@pytest.mark.parametrize(("one", "two"), [(500, 500), (503, 503), (500, 599)])
+def test_that_both_fail_is_no_agreement(comparator: Comparator, one: int, two: int) -> None:
+    found = comparator.compare(answer(b"out of memory", one), answer(b"out of memory", two))
+    well_formed(found)
+    assert (found.verdict, found.score) == ("incomparable", None)
+    (difference,) = found.differences
+    assert (difference.at, difference.primary, difference.shadow) == (
+        "error", f"status_{one}", f"status_{two}"
+    )  # fmt: skip
+
+
+@every
+def test_both_refuse_a_request_alike(comparator: Comparator) -> None:
+    body = LOOKS_AT.get(comparator.tag, b"anything")
+    assert comparator.compare(answer(body, 422), answer(body, 422)).verdict == "match"
+
+
+@every
 @pytest.mark.parametrize(
     ("broken", "named"),
     [

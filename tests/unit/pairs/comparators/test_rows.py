@@ -1,5 +1,6 @@
 """Rows of tensors: by shape where there is one that fits, otherwise by nesting."""
 
+import time
 from typing import Any
 
 import pytest
@@ -54,6 +55,13 @@ def test_the_last_axis_makes_a_row(data: Any, shape: Any, found: list[Any]) -> N
 )
 def test_numbers_of_one_axis_may_be_a_row_each(data: Any, shape: Any, found: list[Any]) -> None:
     assert rows(data, shape, lone=True) == found
+
+
+def test_a_shape_of_very_many_axes_is_none_and_costs_nothing() -> None:
+    began = time.perf_counter()
+    assert rows([1, 2], [10**18] * 100_000) == [[1, 2]]
+    assert time.perf_counter() - began < 1.0, "their product has two million digits"
+    assert rows([1, 2], [1] * 31 + [2]) == [[1, 2]]
 
 
 @given(st.integers(1, 4), st.integers(1, 4), st.integers(1, 4))

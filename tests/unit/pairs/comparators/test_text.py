@@ -1,7 +1,9 @@
 """The text comparator: how much two texts have in common, streamed or not."""
 
 import json
+import sys
 import time
+import unicodedata
 from typing import Any
 
 import pytest
@@ -9,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from router.pairs.comparators.base import Answer, Comparison
-from router.pairs.comparators.text import NO_TEXT, PIECE, Normalize, TextComparator, similarity
+from router.pairs.comparators.text import _MARKS, NO_TEXT, PIECE, Normalize, TextComparator, similarity
 from router.pairs.content import open_message
 from router.pairs.redaction import Redactor
 from router.pairs.settings import RedactSpec
@@ -67,6 +69,21 @@ def test_what_makes_no_difference(settings: dict[str, bool], left: str, right: s
     found = compare(completion(left), completion(right), at=AT, normalize=Normalize(**settings))
     assert found.verdict == ("match" if alike else "mismatch")
     assert (found.score == 1.0) == alike
+
+
+def test_marks_without_end_are_taken_as_they_are() -> None:
+    """Putting them in order takes time that grows with the square of their number."""
+    above, below = "\u0301", "\u0323"
+    began = time.perf_counter()
+    hostile = "e" + above * 100_000 + below * 100_000
+    assert Normalize().apply(hostile) == hostile
+    assert time.perf_counter() - began < 1.0
+    assert Normalize().apply("e" + above * 15 + below * 15) == "ẹ" + below * 14 + above * 15
+    assert Normalize().apply("e" + above * 31) == "e" + above * 31
+
+
+def test_every_combining_mark_is_known() -> None:
+    assert all(code in _MARKS for code in range(sys.maxunicode + 1) if unicodedata.combining(chr(code)))
 
 
 def test_similar_enough() -> None:

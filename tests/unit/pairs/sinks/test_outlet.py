@@ -59,7 +59,7 @@ def started(path: Path, courier: Courier, keep: float = 60.0, **settings: object
 
 
 async def until_delivered(outlet: Outlet, count: int) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(15):
         while outlet.tally().delivered < count:
             await asyncio.sleep(0.005)
 
@@ -97,7 +97,7 @@ async def test_any_trouble_is_told_and_tried_again(
     outlet = started(tmp_path, courier)
     courier.trouble = trouble
     outlet.offer(b"a\n")
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(15):
         while not outlet.tally().error:
             await asyncio.sleep(0.005)
     assert outlet.tally().waiting == 1
@@ -111,7 +111,7 @@ async def test_what_waited_too_long_is_dropped_and_counted(tmp_path: Path, couri
     outlet = started(tmp_path, courier, keep=0.1)
     courier.trouble = Undelivered("away")
     outlet.offer(b"a\n")
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(15):
         while outlet.tally().dropped != {"expired": 1}:
             await asyncio.sleep(0.005)
     assert outlet.tally().waiting == 0
@@ -124,7 +124,7 @@ async def test_ending_does_not_wait_for_a_receiver_that_is_away(tmp_path: Path, 
     outlet.offer(b"a\n")
     began = time.monotonic()
     await outlet.close(10.0)
-    assert time.monotonic() - began < 2.0
+    assert time.monotonic() - began < 5.0
     assert outlet.tally().waiting == 1
 
 

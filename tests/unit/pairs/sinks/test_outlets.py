@@ -13,14 +13,14 @@ QUICK: dict[str, Any] = {"batch": {"age": "10ms"}, "timeout": "30s"}
 
 
 async def arrived(target: Webhook, wanted: list[str]) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(15):
         while await target.exchanges() != wanted:
             await asyncio.sleep(0.005)
 
 
 async def delivered(outlets: Outlets, sink: str = "webhook") -> None:
     """The receiver has a record a moment before its answer is here: until then it may be sent again."""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(15):
         while {tally.sink: tally.waiting for tally in outlets.tallies()}[sink]:
             await asyncio.sleep(0.005)
 
@@ -38,7 +38,7 @@ async def test_a_sink_that_hangs_does_not_hold_up_another(tmp_path: Path) -> Non
         for name in names:
             outlets.offer(line(name))
         await arrived(good, names)
-        assert time.monotonic() - began < 5.0
+        assert time.monotonic() - began < 10.0
         await delivered(outlets, "good")
         waiting = {tally.sink: tally.waiting for tally in outlets.tallies()}
         assert waiting == {"bad": 250, "good": 0}
@@ -51,7 +51,7 @@ async def test_erasures_and_edits_at_once_leave_one_task_for_each_sink(tmp_path:
         outlets = Outlets(tmp_path, 60.0)
         await outlets.configure([target.spec(**QUICK)], tmp_path, 60.0)
         edited = target.spec(**{**QUICK, "namespace": "other"})
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(15):
             await asyncio.gather(
                 outlets.forget(lambda _: False),
                 outlets.configure([edited], tmp_path, 60.0),

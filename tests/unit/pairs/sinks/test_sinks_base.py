@@ -96,7 +96,7 @@ async def test_a_receiver_that_hangs_holds_up_nobody_and_costs_what_is_over_the_
     began = time.perf_counter()
     for _ in range(1000):
         outlets.offer(record)
-    assert time.perf_counter() - began < 1.0
+    assert time.perf_counter() - began < 10.0, "a hundred, if each were waited for"
     (tally,) = outlets.tallies()
     assert tally.waiting == (64 << 10) // len(record)
     assert tally.dropped == {"queue_full": 1000 - tally.waiting}
@@ -135,8 +135,8 @@ async def test_what_waits_at_the_end_is_delivered_by_the_next_process(
 
 
 async def test_closing_delivers_what_waits(target: Receiver, tmp_path: Path) -> None:
-    outlets = await opened(tmp_path, target, batch={"age": "1h"})
+    outlets = await opened(tmp_path, target, batch={"age": "1h"}, timeout="10s")
     for name in "abc":
         outlets.offer(line(name))
-    await outlets.close(5.0)
+    await outlets.close(10.0)
     assert await target.exchanges() == ["a", "b", "c"]

@@ -11,7 +11,7 @@ from router.rollout.gates import Gate
 from router.rollout.gates.asking import AskingGate, Question
 from router.rollout.gates.measuring import MeasuredGate, needs_pairs
 from router.rollout.verdict import Ruling, Verdict
-from router.spec import SHARE_PARTS
+from router.shares import SHARE_PARTS
 from tests.support.evidence import CANDIDATE, STABLE, evidence, gates, paired, series
 
 KINDS = [model.model_fields["tag"].default for model in get_args(get_args(Gate)[0])]

@@ -41,6 +41,17 @@ def test_sticky_clients_come_in_clusters() -> None:
     assert "told and not tested" in ruling.why
 
 
+def test_at_a_step_of_copies_there_is_no_share_to_check() -> None:
+    gate = gates({"sample_ratio": {}})
+    found = evidence(*gate, share=0, mirror=10_000)
+    found.take("w", series(STABLE, 300))
+    found.take("w", series(CANDIDATE, 300, role="shadow"))
+    found.close(1.0)
+    (ruling,) = found.report(gate, 500)
+    assert (ruling.verdict, ruling.hold) == (Verdict.PASS, False)
+    assert ruling.why == "no share to check (the candidate answers nothing at this step)"
+
+
 def test_its_confidence_is_its_own() -> None:
     assert said(500, 9_500).numbers["fails_at"] == 100.0
     assert SampleRatioGate(confidence=0.999).bar(0.0) == pytest.approx(6.907755, rel=1e-6)
