@@ -17,7 +17,6 @@ from router.config.keys import Keys
 from router.config.places import Steps, child_of
 from router.config.source import Source
 from router.errors import Problem
-from router.spec import NOT_YET
 
 _RULES = {
     "missing": "this key is required",
@@ -45,7 +44,7 @@ _RULES = {
 }
 _MAPPING_TYPES = ("model_type", "model_attributes_type")
 _SHOWN_ADMIN_KEYS = ("listen", "name", "role")
-_CREDENTIALS = re.compile(r"(?<=://)[^/@\s]*@")
+_CREDENTIALS = re.compile(r"(?<=://)\S*@")  # up to the last: a password may hold anything
 _QUERY = re.compile(r"(?<=://)(\S*?\?)\S+")
 
 
@@ -83,13 +82,14 @@ def shown(value: Any, steps: Steps) -> str:
 
 def _is_secret(steps: Steps) -> bool:
     """Tokens, passwords and keys; headers of calls to others; the URL of a chat service."""
-    calls = steps[:1] == ("notify",) or steps[:2] == ("pairs", "sinks")
+    calls = steps[:1] in (("notify",), ("tracing",)) or steps[:2] == ("pairs", "sinks")
     calls = calls or "webhook" in steps or "prometheus" in steps
     return (
         (steps[:1] == ("admin",) and steps[-1] not in _SHOWN_ADMIN_KEYS)
         or (calls and ("headers" in steps or steps[-1] == "password"))
         or (steps[:1] == ("notify",) and steps[-1] == "url")
         or steps[-2:] == ("hash", "key")
+        or steps[-2:] == ("pairs", "hash")
     )
 
 
@@ -176,7 +176,7 @@ def _say(steps: Steps, item: ErrorDetails, source: Source, keys: Keys) -> Proble
         return _say_literal(steps, found, value, context["expected"], source)
     if kind == "value_error":
         rule = str(context["error"])
-        told = "" if rule == NOT_YET or isinstance(value, dict | list) else found
+        told = "" if isinstance(value, dict | list) else found
         return source.problem(steps, rule, told)
     rule = _RULES[kind].format(**context) if kind in _RULES else item["msg"]
     if context.get("pattern") == "^/":

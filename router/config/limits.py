@@ -24,6 +24,7 @@ class ClientLimitsSpec(Spec):
     pipelined: int = Field(256, ge=0, le=10_000)
     connections: int | None = Field(None, ge=1, le=_MOST)
     connections_per_client: int | None = Field(None, ge=1, le=_MOST)
+    memory: Size | None = Field(None, ge=128 << 20)
 
     @model_validator(mode="after")
     def _target_fits(self) -> Self:
@@ -38,6 +39,7 @@ class ClientLimitsSpec(Spec):
         counted = {
             "connections": part_of(self.connections, workers),
             "connections_per_client": part_of(self.connections_per_client, workers),
+            "memory": part_of(self.memory, workers),
         }
         return ClientLimits(**(self.model_dump() | counted))
 

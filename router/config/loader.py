@@ -13,6 +13,7 @@ from router.config.schema import Config
 from router.config.source import Source, read
 from router.config.watch import watch
 from router.errors import ConfigError, Problem
+from router.tls import refusals
 
 __all__ = ["Loaded", "load", "mask", "watch"]
 
@@ -38,7 +39,7 @@ def load(path: Path, environ: Mapping[str, str]) -> Loaded:
     if not source.complete:
         raise ConfigError(_in_order(source.problems))
     config, problems = _validate(source)
-    problems = [*source.problems, *problems, *check(source, lambda file: Path(file).is_file())]
+    problems = [*source.problems, *problems, *check(source, lambda file: Path(file).is_file(), refusals)]
     if config is None or problems:
         raise ConfigError(_in_order(problems))
     return Loaded(config, source.digest, source.files)

@@ -21,7 +21,7 @@ class UpstreamTlsSpec(Spec):
     ca: str = ""
     cert: str = ""
     key: str = ""
-    server_name: str = Field("", max_length=253)
+    server_name: str = Field("", max_length=253, pattern=r"^([^\s./][^\s/]*)?$")
     verify: bool = True
 
     @model_validator(mode="after")

@@ -87,6 +87,12 @@ class YamlFile:
         fix = ""
         if "'\\t'" in what:
             what, fix = "a tab where YAML wants spaces", "indent with spaces"
+        elif "undefined alias" in what:
+            # Its name is not said: where somebody forgot the quotes it is the beginning of a secret.
+            what, fix = (
+                "an alias for something that has no name here",
+                "put text that begins with * in quotes",
+            )
         elif "another document" in what:
             what, fix = "more than one document in the file", "one file holds one document: remove the ---"
         elif "mapping values are not allowed" in what:

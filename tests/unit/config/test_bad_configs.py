@@ -470,7 +470,7 @@ CHANGES: dict[str, tuple[str, str, int, str, list[str]]] = {
     "bracket left open": ("[POST]}", "[POST}", 11, "", ["not YAML"]),
     "wrong indentation": ("workers: 2", "workers: 2\n  fast: 1", 3, "", ["indentation"]),
     "two documents": ("state:", "---\nstate:", 7, "", ["more than one document"]),
-    "unknown alias": ("workers: 2", "workers: *n", 2, "", ["alias"]),
+    "unknown alias": ("workers: 2", "workers: *hush", 2, "", ["alias", "begins with * in quotes"]),
     "tag": ("workers: 2", "workers: !!python/name:os.system", 2, "workers", ["tags"]),
     "alias of itself": ("versions:", "versions: &a\n      v0: *a", 13, f"{LOAN}.versions.v0", ["part of"]),
     "half a character": ("/v2/models/loan/**", r'"/\ud800"', 11, f"{LOAN}.match.path", ["half a character"]),

@@ -6,14 +6,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from router.config.checks import check
+from router.config.checks import Refusals, check
 from router.config.places import Place
 from router.config.source import Source
 
 
-def problems(exists: bool = True, **values: Any) -> list[tuple[str, str]]:
+def nothing_wrong(ca: str, cert: str, key: str) -> dict[str, str]:
+    return {}
+
+
+def problems(exists: bool = True, refusals: Refusals = nothing_wrong, **values: Any) -> list[tuple[str, str]]:
     source = Source(Place("f.yaml", 1), values)
-    return [(problem.path, problem.rule) for problem in check(source, lambda _: exists)]
+    return [(problem.path, problem.rule) for problem in check(source, lambda _: exists, refusals)]
 
 
 def paths(exists: bool = True, **values: Any) -> list[str]:
@@ -101,6 +105,25 @@ def test_certificates_exist() -> None:
     ]
 
 
+def test_certificates_are_what_they_should_be_and_each_is_looked_at_once() -> None:
+    asked: list[tuple[str, str, str]] = []
+
+    def refusals(*files: str) -> dict[str, str]:
+        asked.append(files)  # type: ignore[arg-type]
+        return {"key": "is not the key of this certificate"} if files[2] else {"ca": "is empty"}
+
+    pair = {"cert": "a", "key": "b"}
+    trusting = {"versions": {"v1": {"tls": {"ca": "c"}}, "v2": {"tls": {"ca": "c"}}}, "rollout": {}}
+    tls: dict[str, Any] = {"listen": {"tls": pair}, "admin": {"tls": pair}, "deployments": {"loan": trusting}}
+    assert problems(refusals=refusals, **tls) == [
+        ("listen.tls.key", "the file is not the key of this certificate"),
+        ("admin.tls.key", "the file is not the key of this certificate"),
+        ("deployments.loan.versions.v1.tls.ca", "the file is empty"),
+        ("deployments.loan.versions.v2.tls.ca", "the file is empty"),
+    ]
+    assert asked == [("", "a", "b"), ("c", "", "")]
+
+
 def test_tokens_differ_in_name_and_value() -> None:
     tokens = [
         {"name": "a", "token": "1"},
@@ -150,4 +173,4 @@ ANYTHING = st.recursive(
 
 @given(st.dictionaries(st.sampled_from(KEYS[:3]), ANYTHING))
 def test_values_of_any_shape_are_passed_over(values: dict[str, Any]) -> None:
-    check(Source(Place("f.yaml", 1), values), lambda _: False)
+    check(Source(Place("f.yaml", 1), values), lambda _: False, nothing_wrong)

@@ -21,6 +21,7 @@ def test_what_is_counted_is_divided_among_workers_and_nothing_else() -> None:
     spec = ClientLimitsSpec(connections=100, connections_per_client=10, head_timeout="3s", pipelined=7)
     limits = spec.compile(3)
     assert (limits.connections, limits.connections_per_client) == (34, 4)
+    assert ClientLimitsSpec(memory="3GiB").compile(3).memory == 1 << 30
     assert (limits.head_timeout, limits.pipelined) == (3.0, 7)
     assert part_of(None, 4) == 0
 
@@ -33,6 +34,7 @@ def test_what_is_counted_is_divided_among_workers_and_nothing_else() -> None:
         ({"fields": 50}, "greater than or equal to 100"),
         ({"head_timeout": 0}, "greater than 0"),
         ({"body_grace": "10ms"}, "greater than or equal to 1"),
+        ({"memory": "64MiB"}, "greater than or equal to 134217728"),
         ({"connections": 0}, "greater than or equal to 1"),
         ({"conections": 5}, "Extra inputs"),
     ],

@@ -21,6 +21,8 @@ def test_what_is_given_is_what_workers_get() -> None:
         ({"cert": "c.pem"}, "go together"),
         ({"key": "k.pem"}, "go together"),
         ({"ca": "ca.pem", "verify": False}, "remove one of them"),
+        ({"server_name": ".internal"}, "should match pattern"),
+        ({"server_name": "https://models.internal"}, "should match pattern"),
     ],
 )
 def test_halves_and_contradictions_are_refused(given: dict[str, object], said: str) -> None:
