@@ -3,21 +3,38 @@
 import { Problem } from "./api.js";
 import { h, render } from "./dom.js";
 import { number, share } from "./format.js";
+import { stepsOf } from "./model.js";
+
+const always = (text) => () => text;
 
 const ACTIONS = {
-  promote: { name: "Promote", says: "Goes on to the next step now.", extra: full },
-  pause: { name: "Pause", says: "Nothing moves by itself any more; the share stays." },
-  resume: { name: "Resume", says: "Goes on where it was." },
+  promote: { name: "Promote", says: onward, extra: full },
+  pause: { name: "Pause", says: always("Nothing moves by itself any more; the share stays.") },
+  resume: { name: "Resume", says: always("Goes on where it was.") },
   share: {
     name: "Set share…",
     asks: "Set the share in",
-    says: "The candidate answers this part from now on, and the rollout pauses.",
+    says: always("The candidate answers this part from now on, and the rollout pauses."),
     extra: part,
   },
-  switch: { name: "Switch…", says: "Makes the other colour live, as the YAML says.", extra: colour },
-  restart: { name: "Restart", says: "Begins at the first step again." },
-  rollback: { name: "Roll back", says: "Everything goes to the trusted version, at once.", kind: "danger" },
+  switch: { name: "Switch…", says: always("Makes the other colour live, as the YAML says."), extra: colour },
+  restart: { name: "Restart", says: always("Begins at the first step again.") },
+  rollback: { name: "Roll back", says: back, kind: "danger" },
 };
+
+/** What a rollback leads to; without copies there is nothing that could end. */
+function back(one) {
+  const copies = one.mirror > 0 ? " Copies end." : "";
+  return `${one.trusted} answers everything, at once.${copies}`;
+}
+
+/** What a promote leads to. */
+function onward(one) {
+  const next = stepsOf(one)[one.step + 1];
+  if (!next) return "Ends the soak now.";
+  const where = next.pause ? "the pause, at the same share" : share(next.share);
+  return `Goes on to the next step now: ${where}.`;
+}
 
 const ALLOWED = {
   steady: ["share", "switch"],
@@ -97,7 +114,7 @@ export function ask(dialog, api, one, name) {
           "form",
           { onsubmit: send },
           h("h2", { id: "asked" }, `${action.asks ?? action.name.replace("…", "")} ${one.name}?`),
-          h("p", {}, action.says),
+          h("p", {}, action.says(one)),
           action.extra?.(one, body, change),
           h(
             "label",
@@ -117,7 +134,7 @@ export function ask(dialog, api, one, name) {
           h(
             "div",
             { class: "buttons" },
-            h("button", { type: "button", onclick: () => close(null) }, "Cancel"),
+            h("button", { type: "button", disabled: busy, onclick: () => close(null) }, "Cancel"),
             h(
               "button",
               { type: "submit", class: action.kind ?? "primary", disabled: busy },
@@ -127,6 +144,9 @@ export function ask(dialog, api, one, name) {
         ),
       );
     draw();
+    dialog.oncancel = (event) => {
+      if (busy) event.preventDefault(); // what comes of it is to be seen
+    };
     dialog.onclose = () => done(null);
     dialog.showModal();
     dialog.querySelector("input[name=reason]").focus();

@@ -5,7 +5,7 @@ import { h } from "./dom.js";
 import { count, percent, rate, seconds, share, when, wilson, word } from "./format.js";
 import { gates } from "./gates.js";
 import { candidateOf, gatesOf, stepsOf, styleOf, versions } from "./model.js";
-import { emptyState, phase, sharesBar, versionName } from "./parts.js";
+import { emptyView, phase, refusedEdit, sharesBar, versionName } from "./parts.js";
 import { ramp } from "./ramp.js";
 
 const LEAST = 120; // s a chart shows at least
@@ -15,19 +15,13 @@ const QUANTILES = ["p50", "p95", "p99"];
 
 export function deployment(live, { quantile, setQuantile, act }) {
   const { one } = live;
-  if (live.missing) return emptyState("No such deployment", live.missing.message);
+  if (live.missing) return emptyView("No such deployment", live.missing.message);
   if (!one) return h("p", { class: "quiet", role: "status" }, "Asking the router…");
   const last = minuteOf(live.moments, one.changed.when);
   const actual = last.requests ? (last.by[candidateOf(one)]?.requests ?? 0) / last.requests : null;
   return [
     head(one, live, "state", act),
-    one.config_error &&
-      h(
-        "p",
-        { key: "config", class: "notice bad" },
-        "The last edit of the configuration was refused; what is shown is in force. ",
-        h("a", { href: "#/config" }, "What is wrong"),
-      ),
+    one.config_error && refusedEdit(),
     h(
       "section",
       {
@@ -42,7 +36,7 @@ export function deployment(live, { quantile, setQuantile, act }) {
         h(
           "p",
           { class: "quiet" },
-          `${one.changed.why || word(one.phase)} · ${one.changed.who || "router"} · ${when(one.changed.when)}`,
+          [changed(one), one.changed.who || "router", when(one.changed.when)].join(" · "),
         ),
         sharesBar(one),
       ),
@@ -64,6 +58,12 @@ export function deployment(live, { quantile, setQuantile, act }) {
       history(live.events ?? one.events),
     ),
   ];
+}
+
+/** Why it is where it is, where the sentence above does not say so already. */
+function changed(one) {
+  const { why } = one.changed;
+  return why && !one.waits_for.includes(why) ? why : word(one.phase);
 }
 
 /** Name, phase, the tabs and the buttons. */
@@ -98,6 +98,7 @@ export function head(one, live, tab, act) {
 }
 
 function table(one, last) {
+  const perSecond = (each) => (last.seconds ? rate((each?.requests ?? 0) / last.seconds) : "–");
   const row = (version) => {
     const told = last.by[version];
     const copied = last.copies[version];
@@ -109,8 +110,8 @@ function table(one, last) {
       h("th", { scope: "row" }, versionName(one, version)),
       h("td", {}, share(one.shares[version] ?? 0)),
       h("td", {}, last.requests ? percent((told?.requests ?? 0) / last.requests) : "–"),
-      h("td", {}, rate((told?.requests ?? 0) / last.seconds)),
-      h("td", {}, rate((copied?.requests ?? 0) / last.seconds)),
+      h("td", {}, perSecond(told)),
+      h("td", {}, perSecond(copied)),
       h("td", { class: at?.errors ? "warn" : "" }, at?.requests ? percent(at.errors / at.requests) : "–"),
       h("td", {}, seconds(total.p95 ?? total.shadow_p95)),
       h("td", {}, percent(total.agreement)),
@@ -165,7 +166,6 @@ function minuteOf(moments, changed) {
     add(sums.copies, moment.copies);
   }
   sums.requests = Object.values(sums.by).reduce((total, each) => total + each.requests, 0);
-  sums.seconds ||= 1;
   return sums;
 }
 
@@ -265,7 +265,7 @@ function lines(live, value) {
     style: `${styleOf(one, version)}${kind === "copies" ? " copy" : ""}`,
     points: moments.map((moment) => ({ at: moment.at, y: value(moment[kind]?.[version], moment) })),
   });
-  const seen = (version, kind) => moments.some((moment) => moment[kind]?.[version]);
+  const seen = (version, kind) => moments.some((moment) => moment[kind]?.[version]?.requests > 0);
   return versions(one).flatMap((version) => [
     ...(seen(version, "live") || version === trusted ? [line(version, "live")] : []),
     ...(version !== trusted && seen(version, "copies") ? [line(version, "copies")] : []),

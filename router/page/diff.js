@@ -4,6 +4,8 @@ import { h } from "./dom.js";
 
 const MOST_LINES = 2000;
 const MOST_WORDS = 600;
+const EXCERPT = 40; // characters of a value in one line
+const BEFORE = 12; // of them, those that both sides begin with
 
 const escaped = (key) => String(key).replaceAll("~", "~0").replaceAll("/", "~1");
 
@@ -116,9 +118,12 @@ export function words(text, other) {
   if (typeof other !== "string" || text === other) return text;
   const mine = text.split(/(\s+)/);
   const kept = common(mine, other.split(/(\s+)/));
+  // What stands between two words that differ is marked with them: one mark for a run of words.
+  const differs = (index) =>
+    !kept.has(index) || (!mine[index].trim() && index > 0 && !kept.has(index - 1) && !kept.has(index + 1));
   const parts = [];
   mine.forEach((word, index) => {
-    const off = !kept.has(index);
+    const off = differs(index);
     if (parts.at(-1)?.off === off) parts.at(-1).text += word;
     else parts.push({ off, text: word });
   });
@@ -154,8 +159,14 @@ function common(one, other) {
   return kept;
 }
 
-/** Whether a pointer is one of the places a field stands for: `*` is any segment. */
-export function isAt(pointer, field) {
-  const [here, there] = [pointer.split("/"), field.split("/")];
-  return here.length === there.length && there.every((each, index) => each === "*" || each === here[index]);
+/** Two values in one line each, from a little before the place where they begin to differ. */
+export function excerpts(one, other) {
+  const texts = [one, other].map((each) => (typeof each === "string" ? each : (JSON.stringify(each) ?? "absent")));
+  const same = [...texts[0]].findIndex((each, index) => each !== texts[1][index]);
+  const longest = Math.max(...texts.map((each) => each.length));
+  const from = longest > EXCERPT && same > BEFORE ? same - BEFORE : 0;
+  return texts.map((text) => {
+    const rest = text.slice(from);
+    return (from ? "…" : "") + (rest.length > EXCERPT ? `${rest.slice(0, EXCERPT - 1)}…` : rest);
+  });
 }

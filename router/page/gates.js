@@ -29,7 +29,8 @@ function gate(ruling, index, specs) {
   const nth = specs.findIndex(([kind]) => kind === ruling.gate);
   const spec = nth < 0 ? undefined : specs.splice(nth, 1)[0][1];
   const read = reading(ruling, spec);
-  const known = read && read.value !== undefined && read.value !== null;
+  const known = read?.value !== undefined;
+  const drawn = read && [read.value, read.good, read.bad, read.aim].some((each) => each > 0 || each <= 0);
   return h(
     "li",
     { key: `${ruling.gate} ${index}`, class: "gate" },
@@ -41,7 +42,7 @@ function gate(ruling, index, specs) {
       ruling.hold && ruling.verdict !== "fail" && h("span", { class: "badge warn" }, "holds the ramp"),
       known && h("b", { class: "gate-value" }, read.show(read.value)),
     ),
-    known && intervalGraphic(read),
+    drawn && intervalGraphic(read),
     h("p", { class: "why" }, ruling.why),
     h(
       "div",

@@ -31,7 +31,6 @@ export function login(problem, busy, submit) {
         type: "password",
         autocomplete: "current-password",
         required: true,
-        autofocus: true,
       }),
     ),
     problem && h("p", { class: "notice bad", role: "alert" }, problem),
@@ -40,6 +39,6 @@ export function login(problem, busy, submit) {
       { class: "buttons" },
       h("button", { type: "submit", class: "primary", disabled: busy }, "Sign in"),
     ),
-    h("p", { class: "quiet" }, "It is kept in this tab only, until the tab is closed or read again."),
+    h("p", { class: "quiet" }, "It is kept in this tab only, until the tab is closed or reloaded."),
   );
 }

@@ -16,6 +16,7 @@ const PAIRS = 50; // shown at once: each is two whole answers
 const SAID = 12_000; // ms that what came of an action stays
 
 const $ = (id) => document.getElementById(id);
+const upper = (text) => text.charAt(0).toUpperCase() + text.slice(1);
 
 class Page {
   constructor() {
@@ -27,6 +28,7 @@ class Page {
     this.signed = null; // what the API said of a token
     this.reloaded = null;
     this.said = [];
+    this.followed = null;
     this.browse = this.#fresh();
     addEventListener("hashchange", () => this.go());
     setInterval(() => document.hidden || this.draw(), 1000); // ages and times left
@@ -97,18 +99,21 @@ class Page {
   /** Changes what pairs are looked at; reads them anew unless `only` what is unfolded has changed. */
   look(change, only = false) {
     Object.assign(this.browse, change);
-    if (only) this.draw();
-    else this.read();
+    this.draw();
+    if (!only) this.read();
   }
 
   async read() {
     const { browse, route } = this;
-    const verdict = browse.verdict ? `&verdict=${browse.verdict}` : "";
+    const { verdict, field } = browse;
+    const query = new URLSearchParams({ limit: PAIRS });
+    if (verdict) query.set("verdict", verdict);
+    if (field !== null) query.set("field", field);
     try {
-      const told = await this.api.get(
-        `/deployments/${encodeURIComponent(route.name)}/pairs?limit=${PAIRS}${verdict}`,
-      );
-      if (browse.verdict === this.browse.verdict) Object.assign(browse, { found: told.pairs, problem: null });
+      const told = await this.api.get(`/deployments/${encodeURIComponent(route.name)}/pairs?${query}`);
+      // Somebody may have asked for others meanwhile.
+      if (browse.verdict === verdict && browse.field === field)
+        Object.assign(browse, { found: told.pairs, problem: null });
     } catch (error) {
       browse.problem = error instanceof Problem ? error.message : "the controller does not answer";
     }
@@ -180,14 +185,26 @@ class Page {
             {},
             `Stale: nothing heard since ${live.lost.since ? clock(live.lost.since) : "the page was opened"}. `,
           ),
-          `${live.lost.why}. What is shown is as it was then. Requests are still served: workers go on without their controller. Trying again…`,
+          `${upper(live.lost.why)}. What is shown is as it was then. Requests are still served: workers go on without their controller. Trying again…`,
         ),
     );
     render($("view"), this.#view());
+    this.#follow();
+    if (live.refused && document.activeElement === document.body) document.querySelector("[name=token]").focus();
     render(
       $("said"),
       this.said.map((each) => h("p", {}, each)),
     );
+  }
+
+  /** A ramp that is wider than the window shows the step where it is, once for each. */
+  #follow() {
+    const here = document.querySelector(".stair.here, .stair.fell");
+    const step = here && `${this.route.name} ${[...here.parentNode.children].indexOf(here)}`;
+    if (step === this.followed) return;
+    this.followed = step;
+    const ramp = here?.parentNode;
+    if (ramp) ramp.scrollLeft = here.offsetLeft - (ramp.clientWidth - here.clientWidth) / 2;
   }
 
   #status(lost) {

@@ -54,7 +54,7 @@ export function left(one, age) {
 export function troubled(one) {
   if (one.phase === "rolled_back") return "bad";
   if (one.gates.some((gate) => gate.verdict === "fail")) return "bad";
-  if (one.config_error || one.gates.some((gate) => gate.verdict === "error" || gate.hold)) return "warn";
+  if (one.gates.some((gate) => gate.verdict === "error" || gate.hold)) return "warn";
   return one.phase === "paused" ? "warn" : "";
 }
 
@@ -72,8 +72,10 @@ export function gatesOf(one) {
 export function reading(ruling, spec = {}) {
   const numbers = ruling.numbers;
   const [low, high] = numbers.interval ?? [];
+  const nothing = (numbers.pairs ?? numbers.requests) === 0; // then a 0 is none that was measured
+  const seen = (value) => (nothing || value === null ? undefined : value);
   const against = (value, bound, show, worse = "above") => ({
-    value,
+    value: seen(value),
     low,
     high,
     good: bound,
@@ -104,7 +106,7 @@ export function reading(ruling, spec = {}) {
     case "score":
       return against(numbers.score, spec.min, number, "below");
     case "sample_ratio":
-      return { value: numbers.share, low, high, aim: numbers.intended, show: percent };
+      return { value: seen(numbers.share), low, high, aim: numbers.intended, show: percent };
     case "prometheus":
       return spec.max === null || spec.max === undefined
         ? against(numbers.value, spec.min, number, "below")

@@ -3,20 +3,20 @@
 import { h } from "./dom.js";
 import { count, percent, rate, seconds, word } from "./format.js";
 import { candidateOf, troubled } from "./model.js";
-import { emptyState, figure, phase, sharesBar, sparkline } from "./parts.js";
+import { emptyView, figure, phase, refusedEdit, sharesBar, sparkline } from "./parts.js";
 
 const FILTERED_FROM = 6;
 
 export function overview(live, filter, setFilter) {
   if (!live.list) return h("p", { class: "quiet", role: "status" }, "Asking the router…");
   const all = live.list.deployments;
-  if (!all.length) return emptyState("No deployments", "The configuration names none.");
+  if (!all.length) return emptyView("No deployments", "The configuration names none.");
   const wanted = filter.trim().toLowerCase();
   const fits = (one) =>
     [one.name, one.pattern, one.phase, word(one.phase)].some((each) =>
       String(each).toLowerCase().includes(wanted),
     );
-  const found = all.filter(fits);
+  const found = all.filter(fits).sort((one, other) => urgency(one) - urgency(other));
   return [
     h(
       "div",
@@ -32,6 +32,7 @@ export function overview(live, filter, setFilter) {
           oninput: (event) => setFilter(event.target.value),
         }),
     ),
+    all.some((one) => one.config_error) && refusedEdit(),
     h(
       "ul",
       { key: "cards", class: "cards" },
@@ -63,12 +64,16 @@ function card(one, pulse) {
     h(
       "div",
       { class: "card-name" },
-      h("h2", {}, h("a", { href: `#/deployments/${encodeURIComponent(one.name)}` }, one.name)),
       h(
-        "p",
-        {},
-        phase(one.phase),
-        h("span", { class: "badge" }, one.spec?.rollout ? word(one.pattern) : "proxied"),
+        "div",
+        { class: "card-title" },
+        h("h2", {}, h("a", { href: `#/deployments/${encodeURIComponent(one.name)}` }, one.name)),
+        h(
+          "p",
+          {},
+          phase(one.phase),
+          h("span", { class: "badge" }, one.spec?.rollout ? word(one.pattern) : "proxied"),
+        ),
       ),
       h("p", { class: "waits" }, h("b", {}, "waits for "), one.waits_for),
     ),
@@ -89,5 +94,8 @@ function card(one, pulse) {
     ),
   );
 }
+
+/** What somebody has to look at stands first; otherwise they keep their order. */
+const urgency = (one) => ["bad", "warn", ""].indexOf(troubled(one));
 
 const sum = (beats, name) => beats.reduce((total, each) => total + each[name], 0);

@@ -1,17 +1,18 @@
 /** Two answers to one request: how often they differ and where, and each pair side by side. */
 
 import { head } from "./deployment.js";
-import { bodyView, isAt, jsonLines, words } from "./diff.js";
+import { bodyView, excerpts, jsonLines, words } from "./diff.js";
 import { h } from "./dom.js";
+import { fieldTable, nameOf } from "./fields.js";
 import { count, number, percent, seconds, when, word } from "./format.js";
-import { emptyState, verdict } from "./parts.js";
+import { emptyState, emptyView, verdict } from "./parts.js";
 
 const VERDICTS = ["mismatch", "match", "incomparable"];
 
 /** `browse` holds what is looked at: {verdict, field, found, open, problem}; `set` changes it. */
 export function pairs(live, { browse, set, act }) {
   const { one } = live;
-  if (live.missing) return emptyState("No such deployment", live.missing.message);
+  if (live.missing) return emptyView("No such deployment", live.missing.message);
   if (!one) return h("p", { class: "quiet", role: "status" }, "Asking the router…");
   const report = live.comparison;
   return [
@@ -30,7 +31,7 @@ export function pairs(live, { browse, set, act }) {
         h("h2", {}, "Where they differ"),
         inOrder(report.comparisons).map((each) => comparison(each, browse, set)),
       ),
-    h("section", { key: "browse", class: "panel", "aria-label": "Pairs" }, browser(browse, set)),
+    h("section", { key: "browse", class: "panel", "aria-label": "Pairs" }, browser(browse, set, fieldsOf(report))),
   ];
 }
 
@@ -48,9 +49,9 @@ function comparison(each, browse, set) {
     h(
       "p",
       {},
-      h("b", { class: "large" }, percent(agreement.ratio)),
+      h("b", { class: "large" }, percent(agreement.share)),
       " alike ",
-      agreement.ratio !== null &&
+      agreement.share !== null &&
         h("span", { class: "quiet" }, `[${percent(agreement.low)}, ${percent(agreement.high)}] `),
       h("span", { class: "quiet" }, `of ${count(all)} pairs`),
       disagreement.net &&
@@ -61,7 +62,8 @@ function comparison(each, browse, set) {
         ),
       each.score !== null && h("span", { class: "quiet" }, ` · mean score ${number(each.score)}`),
     ),
-    fields.length > 0 && fieldTable(fields, each, browse, set),
+    fields.length > 0 &&
+      fieldTable(fields, each.noise, browse.field, (field) => set({ field, verdict: field === null ? browse.verdict : "mismatch" })),
     Object.keys(each.labels).length > 0 &&
       h(
         "p",
@@ -90,76 +92,6 @@ function slice(name, values) {
       more.length > 0 && h("span", { class: "badge warn" }, `${more.join(", ")} differs more`),
     ),
     sliceTable(name, values),
-  );
-}
-
-function fieldTable(fields, each, browse, set) {
-  const most = Math.max(...fields.map((field) => field.disagreement.raw.share ?? 0)) || 1;
-  const row = (field) => {
-    const { raw, noise } = field.disagreement;
-    const chosen = browse.field === field.field;
-    return h(
-      "tr",
-      { key: field.field, class: field.is_noise ? "noise" : "" },
-      h(
-        "th",
-        { scope: "row" },
-        h(
-          "button",
-          {
-            type: "button",
-            class: "link",
-            "aria-pressed": String(chosen),
-            onclick: () => set({ field: chosen ? null : field.field, verdict: "mismatch" }),
-          },
-          field.field || "the whole body",
-        ),
-      ),
-      h("td", {}, count(field.count)),
-      h(
-        "td",
-        {},
-        h(
-          "span",
-          { class: "field-bar" },
-          h(
-            "span",
-            { class: "track", "aria-hidden": "true" },
-            h("i", { style: { width: `${(100 * (raw.share ?? 0)) / most}%` } }),
-            noise?.share ? h("em", { style: { left: `${(100 * noise.share) / most}%` } }) : null,
-          ),
-          percent(raw.share),
-        ),
-      ),
-      h("td", {}, noise ? percent(noise.share) : "–"),
-      h(
-        "td",
-        {},
-        field.is_noise
-          ? h("span", { class: "badge" }, "noise")
-          : h("span", { class: "badge warn" }, "differs"),
-      ),
-    );
-  };
-  return h(
-    "div",
-    { class: "scroll", tabindex: "0", role: "region", "aria-label": "Differences by field, table" },
-    h(
-      "table",
-      {},
-      h(
-        "thead",
-        {},
-        h(
-          "tr",
-          {},
-          ["Field", "Pairs", "Differs in", "Noise floor", ""].map((name) =>
-            h("th", { scope: "col" }, name || h("span", { class: "unseen" }, "Kind")),
-          ),
-        ),
-      ),
-      h("tbody", {}, fields.map(row)),
-    ),
   );
 }
 
@@ -200,12 +132,16 @@ function sliceTable(name, values) {
   );
 }
 
-function browser(browse, set) {
+/** The fields in which any two versions differ, by name. */
+function fieldsOf(report) {
+  const all = (report?.comparisons ?? []).flatMap((each) => [...each.differences, ...each.noisy]);
+  return [...new Set(all.map((each) => each.field))].sort();
+}
+
+function browser(browse, set, fields) {
   const { found, open } = browse;
-  const shown = found?.filter(
-    (pair) => !browse.field || pair.differences.some((each) => isAt(each.at, browse.field)),
-  );
-  const choice = (value, name) => h("option", { value, selected: browse.verdict === value }, name);
+  const choice = (value, name, selected) => h("option", { value, selected }, name);
+  const known = browse.field === null || fields.includes(browse.field) ? fields : [browse.field, ...fields];
   return [
     h(
       "div",
@@ -221,28 +157,37 @@ function browser(browse, set) {
           h(
             "select",
             { value: browse.verdict, onchange: (event) => set({ verdict: event.target.value, field: null }) },
-            choice("", "all"),
-            VERDICTS.map((each) => choice(each, each)),
+            choice("", "all", browse.verdict === ""),
+            VERDICTS.map((each) => choice(each, each, browse.verdict === each)),
           ),
         ),
-        browse.field &&
-          h("button", { type: "button", onclick: () => set({ field: null }) }, `✕ ${browse.field}`),
+        known.length > 0 &&
+          h(
+            "label",
+            { class: "inline" },
+            "Field ",
+            h(
+              "select",
+              {
+                class: "field-choice",
+                value: browse.field === null ? "" : `=${browse.field}`,
+                onchange: (event) => set({ field: event.target.value ? event.target.value.slice(1) : null }),
+              },
+              choice("", "all", browse.field === null),
+              known.map((each) => choice(`=${each}`, nameOf(each), browse.field === each)),
+            ),
+          ),
         h("button", { type: "button", onclick: () => set({}) }, "Look again"),
       ),
     ),
     browse.problem && h("p", { class: "notice bad", role: "alert" }, browse.problem),
     !found && !browse.problem && h("p", { class: "quiet", role: "status" }, "Reading the log…"),
-    shown?.length === 0 &&
-      h(
-        "p",
-        { class: "quiet", role: "status" },
-        found.length ? `None of the last ${found.length} pairs differs there.` : "The log has no such pair.",
-      ),
-    shown?.length > 0 &&
+    found?.length === 0 && h("p", { class: "quiet", role: "status" }, "The log has no such pair."),
+    found?.length > 0 &&
       h(
         "ul",
         { class: "pairs" },
-        shown.map((pair) => {
+        found.map((pair) => {
           const key = `${pair.exchange} ${pair.shadow.version}`;
           return h("li", { key }, row(pair, key, open, set), open === key && sideBySide(pair));
         }),
@@ -266,7 +211,7 @@ function row(pair, key, open, set) {
       "span",
       { class: "pair-where" },
       first
-        ? `${first.at || "body"}: ${short(first.primary)} ≠ ${short(first.shadow)}`
+        ? `${first.at || "body"}: ${excerpts(first.primary, first.shadow).join(" ≠ ")}`
         : (pair.shadow.error ?? pair.primary.error ?? ""),
     ),
     h("span", { class: "quiet" }, when(Date.parse(pair.time) / 1000)),
@@ -366,8 +311,3 @@ const cell = (value, other) =>
   typeof value === "string"
     ? words(value, typeof other === "string" ? other : undefined)
     : (JSON.stringify(value) ?? "absent");
-
-function short(value) {
-  const text = JSON.stringify(value) ?? "absent";
-  return text.length > 40 ? `${text.slice(0, 39)}…` : text;
-}

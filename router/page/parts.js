@@ -87,9 +87,23 @@ export function sharesBar(one) {
 export const figure = (name, value, more = null, kind = "") =>
   h("div", { class: `figure ${kind}` }, h("dt", {}, name), h("dd", {}, value, more && h("small", {}, more)));
 
+const SPARKS = 40; // points of a sparkline: more are a thicket in its few pixels
+
+/** Means of so many values in a row that at most `most` are left. */
+export function thinned(values, most) {
+  const size = Math.ceil(values.length / most);
+  const found = [];
+  for (let end = values.length; end > 0; end -= size) {
+    const some = values.slice(Math.max(0, end - size), end);
+    found.unshift(some.reduce((total, each) => total + each, 0) / some.length);
+  }
+  return found;
+}
+
 /** A line without axes: how it went. */
-export function sparkline(values) {
-  if (values.length < 2) return null;
+export function sparkline(all) {
+  if (all.length < 2) return null;
+  const values = thinned(all, SPARKS);
   const most = Math.max(...values) || 1;
   const points = values.map(
     (value, index) =>
@@ -104,3 +118,15 @@ export function sparkline(values) {
 }
 
 export const emptyState = (title, text) => h("div", { class: "empty" }, h("h2", {}, title), h("p", {}, text));
+
+/** A view with nothing in it, and why. */
+export const emptyView = (title, text) => h("div", { class: "empty" }, h("h1", {}, title), h("p", {}, text));
+
+/** That an edit of the configuration was refused. */
+export const refusedEdit = () =>
+  h(
+    "p",
+    { key: "config", class: "notice bad" },
+    "The last edit of the configuration was refused; what is shown is in force. ",
+    h("a", { href: "#/config" }, "What is wrong"),
+  );

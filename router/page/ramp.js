@@ -29,11 +29,7 @@ function stair(one, step, index, over, age, actual) {
   const full = place === "here" && one.phase === "promoted" ? 1 : part;
   const words = { done: "done", here: "now here", ahead: "ahead" }[place];
   const name = step.pause ? "pause" : share(step.share);
-  const holds = step.end
-    ? step.hold
-      ? `${one.pattern === "blue_green" ? "kept" : "soak"} ${span(step.hold)}`
-      : "done"
-    : stepSays(step);
+  const holds = step.end ? endSays(one, step, place) : stepSays(step);
   return h(
     "li",
     {
@@ -65,6 +61,13 @@ function stair(one, step, index, over, age, actual) {
     place === "here" && actual !== null && h("span", { class: "stair-hold" }, `answers ${percent(actual)}`),
     h("span", { class: "unseen" }, `, ${words}`),
   );
+}
+
+/** What happens when all requests go to the new version; where that has happened already, `here` says it. */
+function endSays(one, step, place) {
+  if (step.hold) return `${one.pattern === "blue_green" ? "kept" : "soak"} ${span(step.hold)}`;
+  if (place === "here") return "";
+  return one.pattern === "blue_green" ? "live" : "promoted";
 }
 
 function here(one, remains, actual) {

@@ -38,7 +38,7 @@ LOAN = """\
       min_requests: 50
       gates:
         - error_rate: {{max: 2%}}
-        - latency: {{quantile: 95%, max: 60ms}}
+        - latency: {{quantile: 95%, max: 300ms}}
         - agreement: {{min: 90%}}
 """
 CHAT = """\

@@ -9,7 +9,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 from playwright.async_api import Page
 
-from router.control.pages import read_page, show
+from router.control.admin.pages import read_page, show
 from router.pairs.intervals import wilson
 from tests.browser.browsing import browser, needs_chromium
 
@@ -49,6 +49,23 @@ SCALES: list[tuple[str, list[Any], Any]] = [
 ]
 
 
+FIELDS = [
+    ("/usage", 0.2),
+    ("/outputs/1/data/*/why", 0.01),
+    ("", 0.1),
+    ("/outputs/1/data/*", 0.1),
+    ("/outputs/0/data/*", 0.4),
+]
+TREE = [  # what differs most first; a way without a fork is one row
+    (0, "/outputs", False),
+    (1, "/0/data/*", True),
+    (1, "/1/data/*", True),
+    (2, "/why", True),
+    (0, "/usage", True),
+    (0, "", True),
+]
+
+
 @asynccontextmanager
 async def parts() -> AsyncIterator[Page]:
     server = TestServer(web.Application(middlewares=[show(read_page())]))
@@ -58,6 +75,10 @@ async def parts() -> AsyncIterator[Page]:
         await page.goto(str(server.make_url("/page/icon.svg")))
         yield page
     await server.close()
+
+
+def differing(name: str, part: float) -> dict[str, Any]:
+    return {"field": name, "disagreement": {"raw": {"share": part}}}
 
 
 def point(at: float, y: float | None) -> dict[str, float | None]:
@@ -97,10 +118,24 @@ async def test_they_compute_what_they_say() -> None:
             ("", "}"),
         ]
         assert await call("diff", "valueAt", body, "/a~1b/1") == 2
-        assert await call("diff", "isAt", "/outputs/0/data/3", "/outputs/0/data/*") is True
-        assert await call("diff", "isAt", "/outputs/0/data/3", "/outputs/0/*") is False
         marked = await call("diff", "words", "paid on Monday again", "paid on Friday again")
         assert [each["children"] for each in marked if isinstance(each, dict)] == [["Monday"]]
+        marked = await call("diff", "words", "comes before noon today", "comes on Friday today")
+        assert [each["children"] for each in marked if isinstance(each, dict)] == [["before noon"]]
+
+        assert await call("diff", "excerpts", "x" * 50 + "noon", "x" * 50 + "evening") == [
+            "…" + "x" * 12 + "noon", "…" + "x" * 12 + "evening"
+        ]  # fmt: skip
+        assert await call("diff", "excerpts", 0.5, None) == ["0.5", "null"]
+        assert await call("diff", "excerpts", "b" * 99, "a") == ["b" * 39 + "…", "a"]
+        assert await call("parts", "thinned", [1, 2, 3, 4, 6], 3) == [1, 2.5, 5]
+        assert await call("parts", "thinned", [1, 2], 3) == [1, 2]
+
+        found = await call("fields", "tree", [differing(name, part) for name, part in FIELDS])
+        assert [(each["depth"], each["text"], bool(each["field"])) for each in found] == TREE
+        assert [each["full"] for each in found if each["field"]] == [
+            "/outputs/0/data/*", "/outputs/1/data/*", "/outputs/1/data/*/why", "/usage", ""
+        ]  # fmt: skip
 
 
 HOSTILE = '<img src="https://elsewhere.example/x" onerror="document.title = 1">'

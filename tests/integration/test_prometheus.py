@@ -15,8 +15,9 @@ from urllib.request import urlopen
 import pytest
 from ruamel.yaml import YAML
 
+from tests.support.ports import free_ports
 from tests.support.promql import DEPLOY, asked, exposed, filled, panel_queries, rules
-from tests.support.routers import Load, Router, ask, canary, deployment, free_ports
+from tests.support.routers import Load, Router, ask, canary, deployment
 from tests.support.upstreams import model
 
 needs_prometheus = pytest.mark.skipif(
@@ -107,6 +108,16 @@ async def test_every_metric_asked_for_is_on_the_page_of_a_running_router(tmp_pat
     for name in {name for expression in expressions for name, _ in asked(expression).selectors}:
         assert name in families or name.rsplit("_", 1)[0] in families, name
     assert families <= exposed().keys() | {name.rsplit("_", 1)[0] for name in exposed()}
+    if shutil.which("promtool") is not None:
+        linted = await asyncio.to_thread(
+            subprocess.run,
+            ("promtool", "check", "metrics"),
+            input=page,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert (linted.returncode, linted.stdout + linted.stderr) == (0, "")
 
 
 @needs_prometheus

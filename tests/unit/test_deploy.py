@@ -85,6 +85,14 @@ def test_panels_lie_side_by_side_and_say_what_they_show() -> None:
         assert panel["fieldConfig"]["defaults"]["unit"], panel["title"]
 
 
+def test_legends_are_shown_and_annotations_ask_in_the_old_way_and_the_new() -> None:
+    """Grafana hides a legend that does not say showLegend, and moves an annotation's query to its target."""
+    for panel in panels():
+        assert panel["options"].get("legend", {"showLegend": True})["showLegend"] is True, panel["title"]
+    for each in dashboard()["annotations"]["list"]:
+        assert (each["target"]["expr"], each["target"]["interval"]) == (each["expr"], each["step"])
+
+
 @pytest.mark.parametrize("rule", rules(), ids=lambda rule: rule["alert"])
 def test_an_alert_says_who_cares_and_what_to_do(rule: dict[str, Any]) -> None:
     assert rule["labels"]["severity"] in ("page", "ticket", "info")
