@@ -164,12 +164,6 @@ def rows_of(log: Log, span: Span, evidence: Mapping[str, Mapping[str, Any]]) -> 
     )
 
 
-def place_of(deployment: dict[str, Any]) -> str:
-    """`step 2 of 4`, while the rollout is at one."""
-    step, steps = deployment["step"], deployment["steps"]
-    return f"step {step + 1} of {steps}" if step < steps and deployment["phase"] != "rolled_back" else ""
-
-
 def told(event: dict[str, Any], start: float, applied: Mapping[int, float]) -> str:
     """An event in one line: `4.2 s  advance: progressing, 25% (the hold is over)`.
 

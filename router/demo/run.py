@@ -17,13 +17,14 @@ from rich.live import Live
 
 from router.demo.api import Api
 from router.demo.model import known_agreement
-from router.demo.picture import Picture, Timeline, agreement_in, measure, place_of, rows_of, told
+from router.demo.picture import Picture, Timeline, agreement_in, measure, rows_of, told
 from router.demo.processes import Crew, free_ports
 from router.demo.protocol import NAME
 from router.demo.script import Act, hold_of, script
 from router.demo.traffic import Log, Traffic
 from router.demo.view import EVENTS_SHOWN, agreement_summary, line, measured_table, screen
 from router.errors import RouterError
+from router.rollout.phase import place
 
 CANDIDATE = "v2"
 V2_DELAY_MS = 5
@@ -132,7 +133,7 @@ class Demo:
         return Picture(
             now - self.start,
             deployment["phase"],
-            place_of(deployment),
+            place(deployment["phase"], deployment["step"], deployment["steps"]),
             deployment["waits_for"],
             rows_of(self.log, self.timeline.present(now, deployment["shares"]), evidence),
             compared.get("agreement"),

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from router.demo.processes import MARK, Crashed, Crew, bearing, free_ports
+from router.demo.processes import MARK, STOP_WITHIN, Crashed, Crew, bearing, free_ports
 
 SLEEP = "import time; time.sleep(60)"
 STUBBORN = f"import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('up', flush=True); {SLEEP}"
@@ -47,7 +47,7 @@ async def test_a_crew_stops_at_once(crew: Crew) -> None:
     await crew.start("sleeper", "-c", SLEEP)
     start = time.monotonic()
     await crew.stop()
-    assert time.monotonic() - start < 1.0
+    assert time.monotonic() - start < STOP_WITHIN, "it was not killed"
 
 
 async def test_one_that_does_not_listen_is_killed_in_time(crew: Crew) -> None:
@@ -55,7 +55,7 @@ async def test_one_that_does_not_listen_is_killed_in_time(crew: Crew) -> None:
     await said(crew, "stubborn")
     start = time.monotonic()
     await crew.stop()
-    assert time.monotonic() - start < 2.0
+    assert time.monotonic() - start < STOP_WITHIN + 5.0
 
 
 async def test_nothing_that_was_started_is_left(crew: Crew) -> None:
@@ -63,7 +63,7 @@ async def test_nothing_that_was_started_is_left(crew: Crew) -> None:
     child = int(await said(crew, "parent"))
     assert alive(child)
     await crew.stop()
-    async with asyncio.timeout(2.0):
+    async with asyncio.timeout(10.0):
         while alive(child):
             await asyncio.sleep(0.01)
 

@@ -10,7 +10,6 @@ from router.demo.picture import (
     Timeline,
     agreement_in,
     measure,
-    place_of,
     rows_of,
     spread,
     told,
@@ -91,13 +90,6 @@ def test_the_spread_shrinks_with_more_draws() -> None:
     assert spread(0.9, 100) == pytest.approx(0.0588)
     assert spread(0.9, 10_000) == pytest.approx(0.00588)
     assert spread(0.9, 0) == 1.0
-
-
-def test_the_step_is_named_while_there_is_one() -> None:
-    at = {"step": 1, "steps": 4, "phase": "progressing"}
-    assert place_of(at) == "step 2 of 4"
-    assert place_of(at | {"step": 4}) == ""
-    assert place_of(at | {"phase": "rolled_back"}) == ""
 
 
 def test_an_event_is_told_in_one_line() -> None:

@@ -9,9 +9,9 @@ from aiohttp.test_utils import TestClient, TestServer
 from aiohttp.web import Application, Request
 
 from router.demo.model import load
-from router.demo.processes import free_ports
 from router.demo.protocol import inference_request
 from router.demo.server import ModelServer
+from tests.support.ports import free_ports
 
 ROW = [50.0, 0.3, 8.0, 20.0, 1.0, 4.0]
 INFER = "/v2/models/loan/infer"
@@ -75,7 +75,7 @@ async def test_it_runs_as_a_process_and_ends_when_asked() -> None:
         answer = await reader.read()
         writer.close()
         process.terminate()
-        assert await asyncio.wait_for(process.wait(), 5.0) == 0
+        assert await asyncio.wait_for(process.wait(), 20.0) == 0
     finally:
         if process.returncode is None:
             process.kill()

@@ -71,7 +71,7 @@ async def served() -> AsyncIterator[tuple[Sink, str]]:
 
 
 async def until(log: Log, requests: int) -> None:
-    async with asyncio.timeout(5.0):
+    async with asyncio.timeout(20.0):
         while log.answered.total() < requests:
             await asyncio.sleep(0.01)
 
