@@ -6,7 +6,7 @@ DURATION ?=
 FUZZ_SECONDS ?= 60
 PIP      := .venv/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: help demo test test-all check fuzz fuzz-api soak sbom bench bench-full screenshots clean
+.PHONY: help demo test test-all check search fuzz fuzz-api soak sbom bench bench-full screenshots clean
 .DEFAULT_GOAL := help
 
 help:
@@ -14,7 +14,8 @@ help:
 	@echo "make test       the fast tests"
 	@echo "make test-all   all tests, the slow ones too"
 	@echo "make check      lint, format, types and structure"
-	@echo "make fuzz       a fuzzer on everything that reads bytes, for FUZZ_SECONDS=$(FUZZ_SECONDS)"
+	@echo "make search     the properties of hypothesis over new examples, many more of them"
+	@echo "make fuzz       a fuzzer on everything that reads bytes, for FUZZ_SECONDS=$(FUZZ_SECONDS) [FUZZ_RUNS=1000: the same inputs each time]"
 	@echo "make bench      CPU per request, beside other proxies, in less than five minutes [BENCH='canary rollback']"
 	@echo "make bench-full the same with more rounds and cases, in about half an hour; docs/performance.md has the method"
 	@echo "make screenshots  the pictures of the documentation; needs chromium"
@@ -38,8 +39,11 @@ check: .venv/.installed-test
 	.venv/bin/mypy
 	.venv/bin/python -m pytest tests/unit/test_structure.py
 
+search: .venv/.installed-test
+	HYPOTHESIS_PROFILE=search .venv/bin/python -m pytest -n auto --dist worksteal --timeout 1800 -m hypothesis
+
 fuzz: .venv/.installed-fuzz
-	.venv/bin/python -m tests.fuzz --seconds $(FUZZ_SECONDS)
+	.venv/bin/python -m tests.fuzz $(if $(FUZZ_RUNS),--runs $(FUZZ_RUNS),--seconds $(FUZZ_SECONDS))
 
 bench: .venv/.installed
 	.venv/bin/python -m bench run $(BENCH)

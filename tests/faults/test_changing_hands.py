@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -48,7 +49,7 @@ async def test_a_stop_closes_the_door_and_lets_those_inside_finish(tmp_path: Pat
         assert router.process.poll() is None
         stream.end.set()
         assert (await reader.read()).endswith(b"0\r\n\r\n"), "whole, and then closed"
-        assert await asyncio.to_thread(router.process.wait, 10) == 0
+        assert await asyncio.to_thread(router.process.wait, 30) == 0
         writer.close()
 
 
@@ -63,7 +64,7 @@ async def test_an_answer_during_the_stop_says_that_the_connection_closes(tmp_pat
         assert (answer.status, answer.fields[b"connection"]) == (200, b"close")
         assert await reader.read() == b"", "the second was never begun"
         assert len(slow.requests) == 1
-        assert await asyncio.to_thread(router.process.wait, 10) == 0
+        assert await asyncio.to_thread(router.process.wait, 30) == 0
         writer.close()
 
 
@@ -84,7 +85,7 @@ async def test_what_does_not_end_within_drain_timeout_is_cut(tmp_path: Path) -> 
                 rest = b""
             assert not rest.endswith(b"0\r\n\r\n"), "what is cut does not look whole"
             assert 0.8 < clock() - began < 5
-            assert await asyncio.to_thread(router.process.wait, 10) == 0
+            assert await asyncio.to_thread(router.process.wait, 30) == 0
             writer.close()
 
 
@@ -150,7 +151,7 @@ async def test_another_controller_takes_over_and_nobody_notices(tmp_path: Path) 
         first, old = router.process, set(router.children("router.worker"))
         router.note_children()
         await router.start("--take-over")
-        assert await asyncio.to_thread(first.wait, 10) == 0
+        assert await asyncio.to_thread(first.wait, 30) == 0
         assert first.stdout is not None
         first.stdout.close()
         await load.more(300)
@@ -216,13 +217,18 @@ async def test_one_that_finds_a_controller_in_time_stays(tmp_path: Path) -> None
         writer.close()
 
 
+def _another(router: Router, dead: int) -> bool:
+    """A process that was killed may be there a moment longer."""
+    return router.children("router.recorder") not in ([], [dead])
+
+
 async def test_a_crash_loop_shows_in_readyz_with_its_reason(tmp_path: Path) -> None:
     async with model("v1") as one, Router(tmp_path, {"m": deployment(v1=one.url)}, workers=1) as router:
         for _ in range(4):
             router.note_children()
-            for pid in router.children("router.recorder"):
-                os.kill(pid, signal.SIGKILL)
-            await until(lambda: router.children("router.recorder") != [], what="another recorder")
+            (recorder,) = router.children("router.recorder")
+            os.kill(recorder, signal.SIGKILL)
+            await until(partial(_another, router, recorder), what="another recorder")
         status, said = await asyncio.to_thread(router.call, "GET", "/readyz")
         assert status == 200, "clients need no recorder"
         assert said.startswith("ready\nrecorder-")

@@ -29,7 +29,7 @@ async def test_a_rollback_is_in_force_and_says_that_it_is_not_on_disk_and_an_edi
         answer = await router.act("rollback", reason="now")
         answered = asyncio.get_running_loop().time()
         assert answer["persisted"] is False
-        assert answer["applied_ms"] < 500
+        assert answer["applied_ms"] < 1000
         assert answer["workers"]["live"] == answer["workers"]["confirmed"] == 2
         assert await router.metric("router_journal_persisted") == 0
         await load.more(200)
@@ -92,4 +92,4 @@ async def test_pairs_that_find_no_room_are_counted_and_the_log_and_the_sinks_go_
 
             await until(whole_again, what="new pairs on both ways")
         assert load.failures == []
-        assert max(each.seconds for each in load.sent) < 1.0
+        assert max(each.seconds for each in load.sent) < 3.0

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from router.channel import RecorderSettings, Tally
@@ -22,9 +22,10 @@ from router.control.terms import Confirmation
 from router.patterns.plan import Plan, decode_snapshot
 from router.rollout.journal import Journal, Record
 from router.rollout.state import RolloutState
-from router.spec import SHARE_PARTS
+from router.shares import SHARE_PARTS
 from router.telemetry.counters import VersionCounter
 from router.telemetry.ledger import Ledger
+from tests.support.properties import examples
 
 TICK = 0.5
 RATE = 200
@@ -159,7 +160,7 @@ class World:
         died = died or (self.journal.dies_at > 0 and self.journal.writes >= self.journal.dies_at)
         if died:
             writes = self.journal.writes
-            self.controller._scribe._thread.shutdown(wait=True)
+            self.controller._changes._scribe._thread.shutdown(wait=True)
             Journal.close(self.journal)
             self.time += 40.0  # nobody watches: a hold must not go on meanwhile
             self.begin(DyingJournal(self.path, 0, kept=False))
@@ -247,12 +248,7 @@ async def test_counts_are_taken_once_whatever_write_it_dies_at(tmp_path: Path) -
         await world.controller.close()
 
 
-@settings(
-    max_examples=8,
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
-    derandomize=True,
-)
+@settings(max_examples=examples(8))
 @given(dies_at=st.integers(0, 99), kept=st.booleans(), failing=st.sampled_from([GOOD, BAD]))
 def test_wherever_it_is_killed_the_rollout_goes_the_same_way(
     tmp_path_factory: pytest.TempPathFactory, dies_at: int, kept: bool, failing: float

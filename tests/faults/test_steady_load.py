@@ -31,7 +31,7 @@ from tests.support.upstreams import Upstream, read_request
 from tests.support.workers import until
 
 SHADOW = "{pattern: shadow, primary: v1, shadows: [v2], max_in_flight: 1000}"
-HASTE = "timeouts: {connect: 500ms, first_byte: 500ms}"
+HASTE = "timeouts: {connect: 1s, first_byte: 1s}"
 BODY = b'{"outputs": [{"name": "y", "data": [1, 2, 3]}]}'
 FAKETIME = Path("/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1")
 NSS_WRAPPER = Path("/usr/lib/x86_64-linux-gnu/libnss_wrapper.so")
@@ -163,7 +163,7 @@ async def kill_an_upstream(rig: Rig) -> None:
 def mood(name: str) -> Callable[[Rig], Awaitable[None]]:
     async def strike(rig: Rig) -> None:
         rig.one.mood = name
-        await asyncio.sleep(1.5)
+        await asyncio.sleep(2.0)
         rig.one.mood = "answer"
 
     return strike

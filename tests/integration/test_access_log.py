@@ -10,7 +10,7 @@ import pytest
 
 from router.patterns.observing import AccessLog, Observing
 from router.patterns.plan import Copies, Force, Key, Plan
-from router.spec import SHARE_PARTS
+from router.shares import SHARE_PARTS
 from tests.support.routers import Load, Router
 from tests.support.routers import deployment as routed
 from tests.support.upstreams import model, scripted

@@ -50,10 +50,11 @@ async def test_every_process_follows_and_so_do_new_ones(tmp_path: Path) -> None:
         await silent(worker, "worker-0")
         await asyncio.to_thread(router.call, "POST", "/api/v1/log-level", {"level": "info"})
         await ask(router.port)
-        await asyncio.sleep(0.1)
-        os.kill(worker, signal.SIGTERM)
 
         async def heard() -> bool:
+            os.kill(
+                worker, signal.SIGTERM
+            )  # again, for the worker may hear of the level later than of the first
             return any("SIGTERM" in message for message in said(router, "INFO").get("worker-0", []))
 
         await router.comes_true(heard, "a line at INFO")

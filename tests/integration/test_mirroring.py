@@ -111,13 +111,13 @@ async def test_a_hostile_shadow_changes_nothing_and_is_recorded(hostile: Upstrea
     async with model("a") as live, hostile as shadow, WorkerUnderTest() as worker:
         await worker.publish(deployment({"v1": live.url, "v2": shadow.url}, shadowing("v2", timeout=2.0)))
         reader, writer = await connect(worker.port)
+        began = asyncio.get_running_loop().time()
         for _ in range(5):
-            started = asyncio.get_running_loop().time()
             writer.write(post(b"hello"))
             answer = await read_answer(reader)
             assert answer.body == b'{"model": "a", "got": 5}'
-            assert asyncio.get_running_loop().time() - started < 1.5
-        await until(lambda: len(worker.captures) == 10, what="ten halves")
+        assert asyncio.get_running_loop().time() - began < 5.0, "ten, if each were waited for"
+        await until(lambda: len(worker.captures) == 10, 40, "ten halves")
         assert {capture.answer.error for capture in worker.captures if capture.role == "shadow"} == {error}
         await until(lambda: sum(worker.code_counts("v2", "shadow").values()) == 5, what="five copies counted")
         assert worker.series[("d", "v2", "shadow")].in_flight == 0

@@ -78,5 +78,5 @@ async def test_a_canary_mirrors_noise_to_the_side_that_answers(tmp_path: Path) -
         await load(router, 200)
         found = await comparisons(router)
         assert found.keys() == {("v1", "v1"), ("v1", "v2"), ("v2", "v1"), ("v2", "v2")}
-        assert found["v1", "v1"]["agreement"]["ratio"] == 1.0
+        assert found["v1", "v1"]["agreement"]["share"] == 1.0
         assert found["v1", "v2"]["disagreement"]["net"]["share"] == 1.0

@@ -1,9 +1,12 @@
 """Active checks against a real server."""
 
 import asyncio
+import resource
+import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
+import pytest
 from aiohttp import web
 
 from router.config.schema import Config
@@ -54,7 +57,7 @@ async def probing() -> AsyncIterator[tuple[Prober, list[tuple[str, ...]]]]:
 
 
 async def eventually(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(15):
         while not condition():
             await asyncio.sleep(0.005)
 
@@ -100,6 +103,30 @@ async def test_refused_redirected_silent_and_unreachable_are_all_down() -> None:
         prober.configure([Check(url, "/ready", 0.02, 0.1) for url in urls])
         await eventually(lambda: bool(changes) and set(changes[-1]) == urls)
         assert "/elsewhere" not in redirecting.checks
+
+
+@pytest.mark.parametrize("says", ["too many files", "unknown name"])
+async def test_a_lack_of_descriptors_here_takes_no_endpoint_down(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, says: str
+) -> None:
+    def unknown(*_: object, **__: object) -> None:
+        """What the C library says of any name when it can't open /etc/hosts: it depends on what it has read before."""
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if says == "unknown name":
+        monkeypatch.setattr(socket, "getaddrinfo", unknown)
+    async with serving() as server, probing() as (prober, changes):
+        try:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (3, hard))
+            prober.configure([check(server.url), check("http://localhost:1")])
+            await eventually(lambda: "endpoints can't be checked" in caplog.text)
+            await asyncio.sleep(0.2)  # many further checks
+            assert changes == []
+            assert len(caplog.records) == 1, "said once"
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        await eventually(lambda: server.checks != {} and changes == [("http://localhost:1",)])
 
 
 async def test_the_path_follows_the_base_url() -> None:

@@ -222,7 +222,7 @@ async def test_a_worker_that_hangs_is_killed_by_a_rollback_and_the_answer_says_s
         os.kill(stuck, signal.SIGSTOP)
         answer = await router.act("rollback")
         assert answer["workers"] == {"live": 3, "confirmed": 2}
-        assert 900 < answer["applied_ms"] < 2000
+        assert 900 < answer["applied_ms"] < 5000
         assert stuck not in router.living()
         await router.comes_true(lambda: _serving(router, 3), "the replacement")
         assert {await version(router.port) for _ in range(30)} == {"v1"}
@@ -314,7 +314,7 @@ async def compare(
     # Generous: both run on a busy machine. A shadow that is waited for costs hundreds of milliseconds, and to read
     # the megabyte that is kept of each answer costs the worker one.
     assert with_shadow[250] < 3 * without[250] + 0.005
-    assert with_shadow[495] < 5 * without[495] + 0.050
+    assert with_shadow[495] < 5 * without[495] + 0.250
 
 
 async def _copied(router: Router) -> bool:
@@ -381,7 +381,8 @@ async def test_without_a_key_every_request_is_drawn_anew_and_the_share_is_met(tm
         async with Load(router.port, clients=16) as load:
             await load.more(3000)
         total, candidate = load.answered, sum(each.version == "v2" for each in load.sent)
-        assert abs(candidate - 0.2 * total) <= 4 * math.sqrt(total * 0.2 * 0.8)
+        # Six standard deviations: by chance once in half a billion runs.
+        assert abs(candidate - 0.2 * total) <= 6 * math.sqrt(total * 0.2 * 0.8)
 
 
 async def test_who_answers_may_be_forced_previewed_or_kept_by_cookie_and_address(tmp_path: Path) -> None:
@@ -400,7 +401,7 @@ async def test_who_answers_may_be_forced_previewed_or_kept_by_cookie_and_address
         async with Router(tmp_path, deployments) as router:
 
             async def who(name: str, *fields: str) -> set[str]:
-                return {await version(router.port, f"/{name}/x", *fields) for _ in range(12)}
+                return {await version(router.port, f"/{name}/x", *fields) for _ in range(30)}
 
             for name in ("v1", "v2"):
                 assert await who("force", f"X-Router-Version: {name}") == {name}
@@ -480,7 +481,7 @@ async def test_beyond_loopback_the_admin_api_does_not_start_without_tokens(tmp_p
     try:
         with pytest.raises(AssertionError, match="is reachable from outside"):
             await router.start()
-        assert router.process.wait(5) == 2
+        assert router.process.wait(20) == 2
     finally:
         router.end()
 

@@ -342,5 +342,5 @@ async def test_timeouts_of_a_deployment_are_its_own() -> None:
         answer = await read_answer(reader)
         assert answer.status == 504
         assert answer.fields[b"x-router-error"] == b"timeout"
-        assert 0.15 < asyncio.get_running_loop().time() - started < 1.0
+        assert 0.15 < asyncio.get_running_loop().time() - started < 10.0
         writer.close()

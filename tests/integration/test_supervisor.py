@@ -18,6 +18,7 @@ import pytest
 from router.channel import RecorderSettings
 from router.config.schema import ListenSpec
 from router.control import supervisor as supervising
+from router.control.handles import Handle
 from router.control.runtime import RuntimeDirectory
 from router.control.supervisor import Commands, Supervisor
 from router.control.terms import Confirmation
@@ -171,7 +172,7 @@ async def test_dying_again_and_again_is_slowed_down(tmp_path: Path, caplog: pyte
 async def test_what_dies_again_and_again_is_named_until_it_lives(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(supervising, "_STEADY", 0.5)
+    monkeypatch.setattr(supervising, "STEADY", 0.5)
     async with running(tmp_path, "crash") as (supervisor, _):
         assert supervisor.facts().crash_loops == {"worker": 0, "recorder": 0}
         await eventually(lambda: supervisor.troubles() != ())
@@ -229,6 +230,58 @@ async def test_a_worker_that_can_not_serve_takes_nobodys_place(tmp_path: Path) -
         assert supervisor.troubles() == ()
 
 
+async def test_one_that_took_the_place_of_a_dead_one_keeps_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waiting, over = asyncio.Event(), asyncio.Event()
+
+    async def pause(self: Supervisor, seconds: float) -> None:
+        waiting.set()
+        await over.wait()
+
+    monkeypatch.setattr(Supervisor, "_pause", pause)
+    async with running(tmp_path, "crash") as (supervisor, _):
+        await within(10, waiting.wait())  # the next worker of the slot is waited for
+        supervisor._commands = commands()
+        await supervisor.publish(1, b"one")
+        assert await within(20, supervisor.replace_workers()) == 1
+        pid, _, _ = await ask(supervisor.addresses[0])
+        supervisor._commands = Commands(worker=("/nonexistent",))
+        over.set()
+        await asyncio.sleep(0.05)
+        assert supervisor.troubles() == (), "nobody is started beside the one that serves"
+        assert supervisor.all_serving()
+        assert await supervisor.publish(2, b"two") == Confirmation(live=1, confirmed=1)
+        assert await ask_all(supervisor.addresses[0], 1) == {pid: 2}
+
+
+async def test_one_that_came_too_late_for_its_place_is_seen_off(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with running(tmp_path) as (supervisor, _):
+        await supervisor.publish(1, b"one")
+        await within(10, supervisor.serving())
+        (slot,) = supervisor._slots
+        connect, held, over = supervising._connect, asyncio.Event(), asyncio.Event()
+
+        async def slow(handle: Handle, channel: socket.socket) -> None:
+            if not held.is_set():
+                held.set()
+                await over.wait()
+            await connect(handle, channel)
+
+        monkeypatch.setattr(supervising, "_connect", slow)
+        late = asyncio.create_task(supervisor._start_worker(slot))
+        await held.wait()
+        assert await within(20, supervisor.replace_workers()) == 1
+        taken = slot.worker
+        over.set()
+        handle = await late
+        assert slot.worker is taken
+        assert handle is not taken
+        await within(10, handle.run())  # told to leave, it ends
+
+
 async def test_a_snapshot_that_kills_a_worker_is_answered_at_once(tmp_path: Path) -> None:
     async with running(tmp_path, "die", "2") as (supervisor, _):
         await supervisor.publish(1, b"one")
@@ -260,6 +313,19 @@ async def test_stop_leaves_no_process_and_no_socket(tmp_path: Path) -> None:
     assert list((tmp_path / "db.run").iterdir()) == []
     with pytest.raises(ConnectionRefusedError):
         await ask(address)
+
+
+async def test_an_impatient_operator_does_not_wait_for_a_recorder_that_hangs(tmp_path: Path) -> None:
+    async with running(tmp_path) as (supervisor, _):
+        await supervisor.publish(1, b"one")
+        await within(10, supervisor.serving())
+        await eventually(lambda: supervisor._recorder is not None)
+        assert supervisor._recorder is not None
+        os.kill(supervisor._recorder.process.pid, signal.SIGSTOP)
+        stopping = asyncio.create_task(supervisor.stop(2.0))
+        await asyncio.sleep(0)
+        supervisor.kill()
+        await within(5, stopping)
 
 
 async def test_an_address_in_use_is_named(tmp_path: Path) -> None:

@@ -3,14 +3,18 @@
 import asyncio
 import json
 import os
+import resource
 import signal
 import socket
+from typing import cast
 
 import msgspec
 import pytest
 
 from router.channel import Applied, Drain, Frame, FrameReader, Link, Orphan, Publish, Tally
+from router.dataplane.engine import Engine
 from router.patterns.plan import DeploymentPlan, Plan, Snapshot, Timeouts, encode_snapshot
+from router.worker import UNREAD, Worker
 from tests.support.upstreams import Upstream, model, scripted
 from tests.support.workers import WorkerUnderTest, connect, deployment, get, post, read_answer, until
 
@@ -85,6 +89,65 @@ async def test_an_orphan_serves_on_is_adopted_published_to_and_drained() -> None
         reader, writer = await connect(worker.port)
         writer.close()
         listening.close()
+
+
+async def test_an_orphan_without_a_descriptor_left_serves_on_and_is_adopted_once_it_has_one() -> None:
+    async with model("a") as one, WorkerUnderTest() as worker:
+        await worker.publish(deployment({"v1": one.url}))
+        reader, writer = await connect(worker.port)
+        writer.write(get())
+        assert (await read_answer(reader)).status == 200
+        worker.link.close()
+        limits = resource.prlimit(worker.process.pid, resource.RLIMIT_NOFILE)
+        resource.prlimit(worker.process.pid, resource.RLIMIT_NOFILE, (3, limits[1]))
+        controller = NewController()
+        adoption = asyncio.create_task(controller.adopt(worker.rescue))
+        await asyncio.sleep(0.2)
+        writer.write(get())
+        assert (await read_answer(reader)).status == 200
+        resource.prlimit(worker.process.pid, resource.RLIMIT_NOFILE, limits)
+        async with asyncio.timeout(5):
+            await adoption
+        assert controller.orphan is not None
+        writer.close()
+        controller.link.close()
+        controller.sockets[0].close()
+
+
+class SlowReader:
+    """A controller's end of the channel that takes nothing for a while."""
+
+    connected = True
+
+    def __init__(self) -> None:
+        self.backlog = 0
+        self.frames: list[Frame] = []
+
+    def send(self, frame: Frame) -> None:
+        self.frames.append(frame)
+
+
+class Counted:
+    """Counts that change all the time."""
+
+    def weigh(self) -> None:
+        pass
+
+    def tally(self) -> Tally:
+        return Tally((), ())
+
+
+async def test_a_controller_that_reads_nothing_is_told_no_more_until_it_does() -> None:
+    worker, link = Worker(asyncio.get_running_loop()), SlowReader()
+    worker._controller, worker._engine = cast(Link, link), cast(Engine, Counted())
+    worker._report()
+    assert len(link.frames) == 1
+    link.backlog = UNREAD
+    worker._report()
+    assert len(link.frames) == 1, "its memory must not grow with what nobody reads"
+    link.backlog = 0
+    worker._report()
+    assert len(link.frames) == 2
 
 
 async def test_an_orphan_that_is_terminated_drains() -> None:

@@ -15,7 +15,7 @@ from router.rollout.phase import Phase
 from router.rollout.state import RolloutState
 from router.rollout.verdict import Ruling
 from router.rollout.watch import following_share, watching
-from router.spec import SHARE_PARTS, share_parts
+from router.shares import SHARE_PARTS, share_parts
 from tests.simulation.traffic import CANDIDATE, DEPLOYMENT, STABLE
 
 WORKER = "worker"

@@ -12,7 +12,7 @@ Instruction = tuple[str, str]
 def parse(text: str) -> list[list[Instruction]]:
     """The instructions of each stage, in order."""
     joined = re.sub(r"\\\n\s*", " ", re.sub(r"^\s*#.*\n", "", text, flags=re.MULTILINE))
-    stages: list[list[Instruction]] = []
+    stages: list[list[Instruction]] = [[]]  # what stands before the first one is of none
     for line in filter(None, map(str.strip, joined.splitlines())):
         name, _, rest = line.partition(" ")
         if name == "FROM":
@@ -21,7 +21,7 @@ def parse(text: str) -> list[list[Instruction]]:
     return stages
 
 
-STAGES = parse((ROOT / "Dockerfile").read_text())
+BEFORE, *STAGES = parse((ROOT / "Dockerfile").read_text())
 
 
 def of(stage: list[Instruction], name: str) -> list[str]:
@@ -35,8 +35,13 @@ def only(name: str) -> str:
 
 def test_two_stages_and_nothing_is_installed_in_the_second() -> None:
     build, final = STAGES
-    assert [of(stage, "FROM")[0].split()[0] for stage in STAGES] == ["python:3.11-slim"] * 2
-    assert any("pip install" in run and "--constraint constraints.txt" in run for run in of(build, "RUN"))
+    assert of(BEFORE, "ARG") == ["PYTHON=python:3.11-slim"]
+    assert [of(stage, "FROM")[0].split()[0] for stage in STAGES] == ["${PYTHON}"] * 2
+    assert any("venv --without-pip /opt/router" in run for run in of(build, "RUN")), "nothing to install with"
+    assert any(
+        "pip --python /opt/router/bin/python install" in run and "--constraint constraints.txt" in run
+        for run in of(build, "RUN")
+    )
     assert not any("pip" in run for run in of(final, "RUN"))
     assert of(final, "COPY") == ["--from=build /opt/router /opt/router"]
 

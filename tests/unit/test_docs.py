@@ -20,7 +20,8 @@ from router.config.schema import TimeoutsSpec
 from router.dataplane.faults import Fault
 from router.patterns.assignment import bucket, salt_of
 from router.rollout.phase import Phase, diagram
-from router.spec import SHARE_PARTS, parse_duration, parse_share, parse_size, share_parts
+from router.shares import SHARE_PARTS, share_parts
+from router.spec import parse_duration, parse_share, parse_size
 from router.telemetry.exposition import ControlFacts, Exposition, FleetFacts
 from router.telemetry.ledger import Ledger
 

@@ -15,7 +15,7 @@ from router.config.loader import load
 ROOT = Path(__file__).parents[2]
 
 FLOORS = {
-    "spec": 0, "errors": 0, "logs": 0,
+    "shares": 0, "spec": 0, "errors": 0, "logs": 0,
     "channel": 1, "http1": 1, "telemetry": 1, "tls": 1,
     "patterns": 2, "rollout": 2, "pairs": 2,
     "config": 3,
@@ -25,8 +25,9 @@ FLOORS = {
 }  # fmt: skip
 """The parts of `router` by name; docs/architecture.md draws them. Imports point down only."""
 
-NEIGHBOURS = {("telemetry", "channel")}
-"""Parts of one floor where one may know the other: counts are declared as the frames that carry them."""
+NEIGHBOURS = {("telemetry", "channel"), ("spec", "shares")}
+"""Parts of one floor where one may know the other: counts are declared as the frames that carry them, and what people
+write of a share is a whole number of parts."""
 
 NO_ASYNCIO = ("http1", "patterns", "rollout", "config")
 WATCHES_FILES = {"router.config.loader", "router.config.watch"}
