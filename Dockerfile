@@ -1,14 +1,19 @@
 # Two stages: the first installs the pinned packages, the second holds only what runs.
 # docker build -t router . && docker run -p 8080:8080 -v ./router.yaml:/etc/router/router.yaml:ro router
+# To build from the very same base each time: --build-arg PYTHON=python:3.11-slim@sha256:...
 
-FROM python:3.11-slim AS build
+ARG PYTHON=python:3.11-slim
+
+FROM ${PYTHON} AS build
 WORKDIR /src
-RUN python -m venv /opt/router
+# Without pip of its own: what can install does not run.
+RUN python -m venv --without-pip /opt/router
 COPY constraints.txt pyproject.toml README.md ./
 COPY router ./router
-RUN /opt/router/bin/pip install --no-cache-dir --disable-pip-version-check --constraint constraints.txt .
+RUN python -m pip --python /opt/router/bin/python install \
+    --no-cache-dir --disable-pip-version-check --constraint constraints.txt .
 
-FROM python:3.11-slim
+FROM ${PYTHON}
 ENV PATH=/opt/router/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1
