@@ -23,7 +23,7 @@ from router.dataplane.engine import Engine
 from router.dataplane.upstream import Upstream
 from router.patterns.assignment import salt_of
 from router.patterns.plan import Copies, DeploymentPlan, Key, Match, Plan, Snapshot, VersionSpec
-from router.spec import SHARE_PARTS
+from router.shares import SHARE_PARTS
 
 STORE = Path(__file__).with_name("guard.json")
 
