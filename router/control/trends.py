@@ -142,7 +142,8 @@ class _Line:
         """What came since the last look, by version and role; None at the first.
 
         A row that has not changed is the same object. One that was not there before began at zero: workers that an
-        earlier controller left have told their counts long before the first look.
+        earlier controller left have told their counts long before the first look. One that a worker has no more is
+        counted in another of its rows (`Runtime.fold`), so it ends at zero; a worker that is gone takes nothing back.
         """
         before = self._rows
         self._rows = {(source, row.version, row.role, row.cohort, row.slice): row for source, row in rows}
@@ -154,6 +155,12 @@ class _Line:
             if row is not old:
                 place = (row.version, row.role)
                 found[place] = _grown(found.get(place, SeriesTotals()), row, old)
+        alive = {source for source, *_ in self._rows}
+        for key in before.keys() - self._rows.keys():
+            source, version, role, *_ = key
+            if source in alive:
+                place = (version, role)
+                found[place] = _grown(found.get(place, SeriesTotals()), _NEW, before[key])
         return found
 
     def add(
@@ -203,8 +210,8 @@ class _Line:
 def _grown(total: SeriesTotals, row: SeriesTally, old: SeriesTally) -> SeriesTotals:
     """The total, and what a row has more than it had."""
     codes = dict(total.codes)
-    for code, count in row.codes.items():
-        codes[code] = codes.get(code, 0) + count - old.codes.get(code, 0)
+    for code in row.codes.keys() | old.codes.keys():
+        codes[code] = codes.get(code, 0) + row.codes.get(code, 0) - old.codes.get(code, 0)
     return SeriesTotals(
         codes,
         merge(total.duration, _minus(row.duration, old.duration)),
@@ -216,7 +223,8 @@ def _grown(total: SeriesTotals, row: SeriesTally, old: SeriesTally) -> SeriesTot
 
 
 def _minus(now: Histogram, old: Histogram) -> Histogram:
-    more = {bucket: count - old.counts.get(bucket, 0) for bucket, count in now.counts.items()}
+    buckets = now.counts.keys() | old.counts.keys()
+    more = {bucket: now.counts.get(bucket, 0) - old.counts.get(bucket, 0) for bucket in buckets}
     return Histogram({bucket: count for bucket, count in more.items() if count}, now.sum - old.sum)
 
 

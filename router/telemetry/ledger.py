@@ -249,7 +249,11 @@ class _Worker:
     def take(self, tally: Tally) -> None:
         for row in tally.series:
             rows = self.rows.setdefault(row.deployment, {})
-            rows[row.version, row.role, row.cohort, row.slice] = row
+            key = (row.version, row.role, row.cohort, row.slice)
+            if row.cohort and not (row.codes or row.in_flight or row.fallbacks or row.broken):
+                rows.pop(key, None)  # folded into cohort 0: without end they would be one more with each rollback
+            else:
+                rows[key] = row
         self.events.update(tally.events)
         self.ejected = tally.ejected
 

@@ -17,6 +17,9 @@ from router.telemetry.ledger import PairTotals
 from router.telemetry.pairing import PairKey
 
 
+NOTHING = Histogram({}, 0.0)
+
+
 def row(version: str, requests: int, *, errors: int = 0, role: str = "live", **more: Any) -> SeriesTally:
     codes = {200: requests - errors, 500: errors}
     times = Histogram({bucket_of(0.01): requests}, 0.01 * requests)
@@ -42,6 +45,19 @@ def moments(found: Trends, since: float = 0.0) -> list[Moment]:
 def look(found: Trends, names: list[str], at: float) -> None:
     for _ in found.look(names, at):
         pass
+
+
+@pytest.mark.parametrize("left", [[], [SeriesTally("m", "v2", "live", {}, NOTHING, NOTHING, 0, cohort=3)]])
+def test_a_cohort_that_is_counted_elsewhere_from_now_on_is_nothing_new(left: list[SeriesTally]) -> None:
+    counts = FakeCounts()
+    found = Trends(counts)
+    counts.told = {"w": [row("v2", 10), row("v2", 900, errors=40, cohort=3)], "x": [row("v2", 500)]}
+    look(found, ["m"], 100.0)
+    counts.told = {"w": [row("v2", 913, errors=41), *left]}  # and a worker has gone
+    look(found, ["m"], 103.0)
+    (moment,) = moments(found)
+    assert (moment.live["v2"].requests, moment.live["v2"].errors) == (3, 1)
+    assert moment.live["v2"].p95 == pytest.approx(0.01, rel=0.03)
 
 
 def test_a_moment_has_what_came_since_the_last_look_by_version_and_role() -> None:

@@ -185,11 +185,14 @@ def test_cohorts_and_slices_of_one_version_are_one_to_whoever_looks() -> None:
     totals = ledger.series()["d", "v1", "live"]
     assert (totals.requests, totals.errors, totals.fallbacks) == (104, 8, 4)
     assert totals.duration == Histogram({5: 100}, 50.0)
-    # A worker folds an old cohort into what is no evidence: the sum stays.
-    ledger.tally(
-        "a", tally(replace(series(30), fallbacks=1, broken=1), replace(series(0), cohort=3, slice="tenant=a"))
-    )
+    # A worker folds an old cohort into what is no evidence: the sum stays, and the row goes.
+    folded = VersionCounter("d", "v1", "live", 3, "tenant=a")
+    folded.touch()
+    gone = folded.tally()
+    assert gone is not None
+    ledger.tally("a", tally(replace(series(30), fallbacks=2, broken=2), gone))
     assert ledger.series()["d", "v1", "live"].codes == {200: 100}
+    assert [(row.cohort, row.slice) for _, row in ledger.rows("d")] == [(0, ""), (3, "tenant=b"), (4, "")]
 
 
 def test_whoever_listens_hears_all_as_it_comes_and_rows_tell_what_came_before() -> None:
