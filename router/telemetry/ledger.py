@@ -251,7 +251,9 @@ class _Worker:
             rows = self.rows.setdefault(row.deployment, {})
             key = (row.version, row.role, row.cohort, row.slice)
             if row.cohort and not (row.codes or row.in_flight or row.fallbacks or row.broken):
-                rows.pop(key, None)  # folded into cohort 0: without end they would be one more with each rollback
+                rows.pop(
+                    key, None
+                )  # folded into cohort 0: without end they would be one more with each rollback
             else:
                 rows[key] = row
         self.events.update(tally.events)

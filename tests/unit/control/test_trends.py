@@ -16,7 +16,6 @@ from router.telemetry.counters import bucket_of
 from router.telemetry.ledger import PairTotals
 from router.telemetry.pairing import PairKey
 
-
 NOTHING = Histogram({}, 0.0)
 
 
