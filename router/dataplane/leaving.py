@@ -61,8 +61,12 @@ class Leaving(asyncio.Protocol):
         if not transport.can_write_eof():
             transport.close()
         elif not transport.is_closing():
-            transport.write_eof()
-            transport.resume_reading()
+            try:
+                transport.write_eof()
+            except OSError:  # the client has reset it, which asyncio's own loop tells here first
+                transport.abort()
+            else:
+                transport.resume_reading()
         engine.wheel.watch(self)
 
     # asyncio.Protocol

@@ -33,6 +33,18 @@ async def test_silence_ends_it() -> None:
     assert leftovers(plane.engine) == []
 
 
+async def test_a_client_that_has_reset_the_connection_hears_nothing() -> None:
+    class Reset(Wire):
+        def write_eof(self) -> None:
+            raise OSError("Transport endpoint is not connected")
+
+    wire = Reset()
+    plane, _ = leaving(wire)
+    assert wire.aborted
+    wire.lose()
+    assert leftovers(plane.engine) == []
+
+
 async def test_what_still_comes_postpones_the_end_but_not_for_ever() -> None:
     _, end = leaving(Wire(), longest=3.0)
     began = end._taken_at
