@@ -39,7 +39,7 @@ RowKey = tuple[str, str, str, int, str]
 _encode = msgspec.json.encode
 _NOTHING = Histogram({}, 0.0)
 _NEW = SeriesTally("", "", "", {}, _NOTHING, _NOTHING, 0)
-"""What a row grew from that was not there at the last look."""
+"""What a row grew from that was not there at the last look, and where one ends that is no more."""
 
 _NO_PAIRS: Mapping[PairKey, PairTotals] = {}
 

@@ -3,7 +3,6 @@
 import msgspec
 
 from router.dataplane.versions import choose
-from router.http1.head import RequestHead
 from router.patterns.plan import (
     DeploymentPlan,
     Match,
@@ -11,18 +10,11 @@ from router.patterns.plan import (
     Segment,
     VersionSpec,
 )
+from tests.support.heads import request_head
 from tests.support.wires import DataPlane
 from tests.support.workers import deployment
 
 URLS: dict[str, str | tuple[str, ...]] = {"v1": "http://192.0.2.1:1", "v2": "http://192.0.2.2:2"}
-
-
-def head(target: bytes = b"/x", host: bytes = b"h", **fields: bytes) -> RequestHead:
-    index = {name.replace("_", "-").encode(): value for name, value in fields.items()}
-    pairs = [(name, name, value, b"%b: %b\r\n" % (name, value)) for name, value in index.items()]
-    request = RequestHead(b"GET", target, True, pairs, index)
-    request.host = host
-    return request
 
 
 async def test_segments_are_counted_by_value_within_a_bound() -> None:
@@ -32,7 +24,7 @@ async def test_segments_are_counted_by_value_within_a_bound() -> None:
     version = DataPlane(plan).engine.routes.by_name["d"]._default
     assert version.segments is not None
     values = (b"eu", b"us", b"eu", b"asia", b"", b"x" * 100_000)
-    slices = [version.segments.counter(head(x_region=value)).slice for value in values]
+    slices = [version.segments.counter(request_head(x_region=value)).slice for value in values]
     assert slices == ["region=eu", "region=us", "region=eu", "region=other", "region=none", "region=other"]
 
 
