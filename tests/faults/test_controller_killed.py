@@ -13,6 +13,7 @@ import pytest
 
 from router.rollout.state import RolloutState
 from tests.integration.test_promises import HALF
+from tests.support.accounts import SETTLE, live_counts, miscounted
 from tests.support.routers import Load, Router, ask, canary, deployment, ids, version
 from tests.support.upstreams import Upstream, model, read_request
 from tests.support.workers import connect, read_answer, until
@@ -186,7 +187,12 @@ async def test_killed_again_and_again_under_load_no_client_notices(tmp_path: Pat
             assert answer["workers"]["live"] == answer["workers"]["confirmed"]
             await router.act("restart")
         await router.comes_true(lambda: drained(router), "the old workers' leaving")
+        await load.stop()
+        await asyncio.sleep(2 * SETTLE)
+        counted = live_counts(await router.metrics(), "m")
     assert load.failures == []
+    if miscounted(counted, load.sent):
+        pytest.xfail("known: a worker that ends while there is no controller tells its counts to nobody")
 
 
 async def test_an_orphan_that_died_meanwhile_is_replaced(tmp_path: Path) -> None:
