@@ -16,6 +16,7 @@ import signal
 import socket
 from collections.abc import Coroutine
 from contextlib import suppress
+from pathlib import Path
 
 import uvloop
 from msgspec.structs import replace
@@ -32,7 +33,9 @@ from router.channel import (
     Orphan,
     Publish,
     Start,
+    Tally,
     encode,
+    keep,
 )
 from router.dataplane.door import raise_descriptor_limit
 from router.dataplane.engine import Engine
@@ -223,13 +226,22 @@ class Worker:
     async def _drain_and_leave(self, drain: Drain) -> None:
         if self._engine is not None:
             await self._engine.drain(drain.grace, close_idle=drain.close_idle)
-            link = self._controller
-            tally = self._engine.tally()
-            if link is not None and tally is not None:
-                link.send(tally)
-                while link.backlog:
-                    await asyncio.sleep(0.01)
+            self._engine.retell()
+            if (tally := self._engine.tally()) is not None:
+                await self._leave_counts(tally)
         self._done.set()
+
+    async def _leave_counts(self, all_counts: Tally) -> None:
+        """In a file, since the controller may be dead, or die before it has kept them; and to one that lives."""
+        assert self._start is not None
+        try:
+            keep(Path(self._start.last_counts), all_counts)
+        except OSError as error:
+            _log.warning("a controller that starts after this will count too little: %s", error)
+        if (link := self._controller) is not None:
+            link.send(all_counts)
+            while link.backlog:
+                await asyncio.sleep(0.01)
 
     def _spawn(self, coroutine: Coroutine[None, None, None]) -> None:
         task = self._loop.create_task(coroutine)

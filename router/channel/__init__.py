@@ -10,10 +10,16 @@ since the sender started, so a lost or repeated frame does no harm.
     controller -> recorder   RecorderSettings, Erase, LogLevel, Drain
     recorder -> controller   RecorderTally, Erasing
     worker -> new controller Orphan (after the old one died; with the listening sockets attached)
+
+Tally and Ended are also kept in files, for a controller that has not started yet (`keep`, `kept`).
 """
 
 from router.channel.frame import (
     Frame,
+)
+from router.channel.kept import (
+    keep,
+    kept,
 )
 from router.channel.link import (
     MAX_FRAME,
@@ -44,6 +50,7 @@ from router.channel.workers import (
     Applied,
     Certificates,
     Drain,
+    Ended,
     EndpointsDown,
     Histogram,
     Listener,
@@ -64,6 +71,7 @@ __all__ = [
     "CapturedRequest",
     "Certificates",
     "Drain",
+    "Ended",
     "EndpointsDown",
     "Erase",
     "Erasing",
@@ -90,4 +98,6 @@ __all__ = [
     "Tally",
     "ValueSums",
     "encode",
+    "keep",
+    "kept",
 ]

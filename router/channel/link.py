@@ -12,6 +12,7 @@ from router.channel.workers import (
     Applied,
     Certificates,
     Drain,
+    Ended,
     EndpointsDown,
     LogLevel,
     Orphan,
@@ -26,8 +27,8 @@ MAX_FRAME = 256 << 20
 _HEADER = 4
 
 AnyFrame = (
-    Start | Certificates | Publish | Applied | EndpointsDown | Drain | Tally | Orphan | Capture | Half | Taken
-    | RecorderSettings | RecorderTally | Erase | Erasing | LogLevel
+    Start | Certificates | Publish | Applied | EndpointsDown | Drain | Tally | Ended | Orphan | Capture | Half
+    | Taken | RecorderSettings | RecorderTally | Erase | Erasing | LogLevel
 )  # fmt: skip
 
 _encoder = msgspec.msgpack.Encoder()

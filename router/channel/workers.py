@@ -15,7 +15,8 @@ class Listener(msgspec.Struct, frozen=True):
 
 
 class Start(Frame, frozen=True):
-    """First frame to a worker: what it listens on, and where the recorder and its own rescue socket are.
+    """First frame to a worker: what it listens on, and where the recorder and its own rescue socket are, and the
+    file for its last counts.
 
     Without a controller for `orphan_timeout` seconds it drains itself, for `drain_timeout` seconds at most.
     """
@@ -24,6 +25,7 @@ class Start(Frame, frozen=True):
     listeners: tuple[Listener, ...]
     recorder: str
     rescue: str
+    last_counts: str
     drain_timeout: float = 30.0
     orphan_timeout: float = 3600.0
 
@@ -114,6 +116,13 @@ class Tally(Frame, frozen=True):
     series: tuple[SeriesTally, ...]
     events: tuple[tuple[tuple[str, ...], int], ...]
     ejected: tuple[str, ...] = ()
+
+
+class Ended(Frame, frozen=True):
+    """What all workers that have ended had counted; those of `workers`, by name, may lie in files of their own too."""
+
+    counts: Tally
+    workers: tuple[str, ...]
 
 
 class Orphan(Frame, frozen=True):

@@ -1,51 +1,94 @@
 """What workers that have ended had counted, kept for the next controller.
 
 Floor 4. Workers tell a new controller all that they count themselves; what those before them had counted is known to
-the controller alone. Without this file it would be lost with a controller that is killed, and totals would go
-backwards while the router, to its clients, never stopped. It lies in the runtime directory: a start that finds no
-worker of an earlier controller begins at 0.
+the controller alone. Without these files it would be lost with a controller that is killed, and totals would go
+backwards while the router, to its clients, never stopped. A worker that leaves puts its last counts into a file of its
+own, whether somebody listens or not; the controller adds them to one file for all that ended, which names those whose
+own file it has counted in: whatever moment a controller dies in, every count is in exactly one of them. They lie in
+the runtime directory: a start that finds no worker of an earlier controller begins at 0.
 """
 
+import asyncio
 import logging
-import os
+from collections.abc import Collection
 from contextlib import suppress
 from pathlib import Path
+from typing import TypeVar
 
-from router.channel import FrameReader, Tally, encode
+from router.channel import Ended, Frame, Tally, keep, kept
+from router.control.runtime import RuntimeDirectory
+from router.telemetry.ledger import Ledger
 
 _log = logging.getLogger(__name__)
+_F = TypeVar("_F", bound=Frame)
 
 
 class KeptCounts:
-    """One file, written as a whole or not at all. It survives the death of processes; that of the machine ends the
-    workers as well, so nothing is synced."""
+    """The files, and what of the ledger's is not in them yet."""
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    def __init__(self, runtime: RuntimeDirectory, ledger: Ledger) -> None:
+        self._runtime = runtime
+        self._ledger = ledger
+        self._unkept: set[str] = set()  # those that ended, and are not in the file for all
+        self._writing = asyncio.Lock()
 
-    def write(self, tally: Tally) -> None:
-        """Keeps these in the place of those before. A disk that takes nothing costs exactness and is logged."""
-        new = self._path.with_suffix(".new")
-        try:
-            new.write_bytes(encode(tally))
-            os.replace(new, self._path)
-        except OSError as error:
-            _log.warning("a controller after this one will count too little: %s", error)
-            with suppress(OSError):
-                new.unlink()
+    def resume(self, living: Collection[str]) -> None:
+        """Counts in what workers of an earlier controller had counted that have ended; the `living` ones, by name,
+        tell theirs themselves. With none of them, all begins at 0."""
+        if not living:
+            self.clear()
+            return
+        ended = _read(self._runtime.counts, Ended) or Ended(Tally((), ()), ())
+        self._ledger.restore(ended.counts)
+        for path in self._runtime.last_counts():
+            if path.stem in ended.workers:
+                path.unlink(missing_ok=True)
+            elif path.stem not in living and (last := _read(path, Tally)) is not None:
+                self._ledger.restore(last)
+                self._unkept.add(path.stem)
 
-    def read(self) -> Tally | None:
-        """What was kept; None where there is nothing, or nothing that can be read."""
-        try:
-            frames = FrameReader().feed(self._path.read_bytes())
-        except FileNotFoundError:
-            return None
-        except (OSError, ValueError) as error:
-            _log.warning("what ended workers had counted can't be read, totals begin anew: %s", error)
-            return None
-        return frames[0] if len(frames) == 1 and isinstance(frames[0], Tally) else None
+    def gone(self, name: str) -> None:
+        """This process has ended. What it left in its file is all that it had counted, told or not."""
+        last = _read(self._runtime.last_counts_of(name), Tally)
+        if last is not None:
+            self._ledger.tally(name, last)
+        self._ledger.gone(name)
+        self._unkept.add(name)
+
+    async def keep(self) -> None:
+        """Until the counts of all that ended are kept. In a thread: nobody's successor waits for a disk."""
+        if self._writing.locked():
+            return  # whoever writes looks once more
+        async with self._writing:
+            while self._unkept:
+                names = frozenset(self._unkept)
+                try:
+                    await asyncio.to_thread(self._write, self._ledger.ended(), names)
+                except OSError as error:
+                    # With the next one that ends it is tried again; their own files are still there.
+                    _log.warning("what ended workers had counted can't be kept for the next start: %s", error)
+                    return
+                self._unkept -= names
+
+    def _write(self, counts: Tally, names: frozenset[str]) -> None:
+        keep(self._runtime.counts, Ended(counts, tuple(names)))
+        for name in names:
+            self._runtime.last_counts_of(name).unlink(missing_ok=True)
 
     def clear(self) -> None:
         """Nothing is kept any more."""
-        with suppress(OSError):
-            self._path.unlink(missing_ok=True)
+        for path in (self._runtime.counts, *self._runtime.last_counts()):
+            with suppress(OSError):
+                path.unlink(missing_ok=True)
+
+
+def _read(path: Path, kind: type[_F]) -> _F | None:
+    """None where there is nothing, or nothing that can be read."""
+    try:
+        frame = kept(path)
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:
+        _log.warning("what ended workers had counted can't be read, and is in no total: %s", error)
+        return None
+    return frame if isinstance(frame, kind) else None

@@ -43,6 +43,14 @@ class RuntimeDirectory:
         """Where what ended workers had counted is kept."""
         return self.path / "counts"
 
+    def last_counts_of(self, name: str) -> Path:
+        """Where the worker of this name leaves what it had counted."""
+        return self.path / f"{name}.counts"
+
+    def last_counts(self) -> Iterator[Path]:
+        """The files of workers that have left; a name is that of its worker, with a suffix."""
+        return self.path.glob("worker-*.counts")
+
     def new_worker(self, index: int) -> Path:
         """A rescue socket for a worker that starts now, never used before."""
         return self.path / f"worker-{index}-{secrets.token_hex(4)}.sock"

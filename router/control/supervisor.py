@@ -87,8 +87,7 @@ class Supervisor:
         self._leaving: list[WorkerHandle] = []  # orphans, and those that were replaced
         self._newcomers: list[WorkerHandle] = []  # they take a slot over once they serve
         self._replacing = asyncio.Lock()
-        self._counts = KeptCounts(runtime.counts)
-        self._untold: set[str] = set()  # those that ended since counts were kept last
+        self._counts = KeptCounts(runtime, ledger)
         self._recorder: RecorderHandle | None = None
         self.erasures = Erasures(self._send_erase)
         self._newest: Publish | None = None
@@ -107,10 +106,7 @@ class Supervisor:
         something is published (`serving` waits for it).
         """
         found = await find_orphans(self._runtime.workers())
-        if not found:
-            self._counts.clear()
-        elif (ended := self._counts.read()) is not None:
-            self._ledger.restore(ended)
+        self._counts.resume({orphan.rescue.stem for orphan in found})
         adopted = [sock for orphan in found for sock in orphan.sockets]
         slots = open_slots(listen, workers, adopted)
         self._slots = [Slot(index, sockets) for index, sockets in enumerate(slots)]
@@ -288,17 +284,9 @@ class Supervisor:
         return how
 
     def _gone(self, handle: Handle) -> None:
-        self._ledger.gone(handle.name)
-        if not self._stopping.is_set() and not self._untold:
-            self._tasks.create_task(self._keep_counts())
-        self._untold.add(handle.name)
-
-    async def _keep_counts(self) -> None:
-        """Until the counts of all that ended are kept. In a thread: nobody's successor waits for a disk."""
-        while self._untold:
-            told = set(self._untold)
-            await asyncio.to_thread(self._counts.write, self._ledger.ended())
-            self._untold -= told
+        self._counts.gone(handle.name)
+        if not self._stopping.is_set():
+            self._tasks.create_task(self._counts.keep())
 
     async def _replace(self, slot: Slot) -> None:
         if self._stopping.is_set():
@@ -353,9 +341,16 @@ class Supervisor:
         )
         await _connect(worker, channel)
         listeners = tuple(found.listener() for found in slot.sockets)
-        recorder, lifetimes = str(self._runtime.recorder), self._lifetimes
         worker.link.send(
-            Start(slot.index, listeners, recorder, str(rescue), lifetimes.drain, lifetimes.orphan)
+            Start(
+                slot.index,
+                listeners,
+                str(self._runtime.recorder),
+                str(rescue),
+                str(self._runtime.last_counts_of(worker.name)),
+                self._lifetimes.drain,
+                self._lifetimes.orphan,
+            )
         )
         if self._log_level is not None:
             worker.link.send(self._log_level)

@@ -177,7 +177,7 @@ class Ledger:
 
     def restore(self, ended: Tally) -> None:
         """Counts in what workers of an earlier ledger had counted that are gone; nobody who listens is told."""
-        _add_rows(self._base, ended.series)
+        _add_rows(self._base, [replace(row, in_flight=0) for row in ended.series])
         _add_counts(self._base_events, dict(ended.events))
 
     def series(self) -> dict[SeriesKey, SeriesTotals]:

@@ -11,7 +11,7 @@ from typing import cast
 import msgspec
 import pytest
 
-from router.channel import Applied, Drain, Frame, FrameReader, Link, Orphan, Publish, Tally
+from router.channel import Applied, Drain, Frame, FrameReader, Link, Orphan, Publish, Tally, kept
 from router.dataplane.engine import Engine
 from router.patterns.plan import DeploymentPlan, Plan, Snapshot, Timeouts, encode_snapshot
 from router.worker import UNREAD, Worker
@@ -163,6 +163,9 @@ async def test_an_orphan_that_is_terminated_drains() -> None:
         async with asyncio.timeout(5):
             assert await worker.process.wait() == 0
         writer.close()
+        last = kept(worker.last_counts)
+        assert isinstance(last, Tally)
+        assert [row.codes for row in last.series if row.codes] == [{200: 1}], "for the next controller"
 
 
 async def test_a_worker_whose_controller_dies_before_its_first_word_leaves() -> None:

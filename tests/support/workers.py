@@ -93,8 +93,9 @@ class WorkerUnderTest:
             resource.prlimit(self.process.pid, resource.RLIMIT_NOFILE, (self.descriptors, self.descriptors))
         _, self.link = await loop.create_connection(lambda: Link(self._on_frame, lambda _: None), sock=ours)
         self.rescue = str(Path(self._dir.name) / "w.sock")
+        self.last_counts = Path(self._dir.name) / "w.counts"
         listener = Listener(self.listening.fileno(), f"{self.host}:{self.port}", self.cert, self.key)
-        self.link.send(Start(0, (listener,), recorder, self.rescue))
+        self.link.send(Start(0, (listener,), recorder, self.rescue, str(self.last_counts)))
         return self
 
     @staticmethod

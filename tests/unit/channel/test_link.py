@@ -19,6 +19,7 @@ from router.channel import (
     CapturedRequest,
     Certificates,
     Drain,
+    Ended,
     EndpointsDown,
     Erase,
     Erasing,
@@ -50,7 +51,7 @@ LISTENERS = (Listener(7, "127.0.0.1:80"), Listener(8, "[::1]:443", "cert.pem", "
 
 MESSAGE = Message(((b"A", b"\xff\x00"), (b"A", b"2")), b"\x00body\xff", 900, True)
 FRAMES: list[Frame] = [
-    Start(3, LISTENERS, "recorder.sock", "worker-3.sock"),
+    Start(3, LISTENERS, "recorder.sock", "worker-3.sock", "worker-3.counts"),
     Certificates({"0.0.0.0:443": ("cert.pem", "key.pem")}),
     Publish(2**40, b"\x00" * 300),
     Applied(1),
@@ -61,6 +62,7 @@ FRAMES: list[Frame] = [
         ((("router_retries_total", "d", "v"), 3),),
         ("http://a",),
     ),
+    Ended(Tally((), ((("router_retries_total", "d", "v"), 3),)), ("worker-0-ab",)),
     Orphan(71, 0, 9, LISTENERS),
     Capture(
         "x1", "primary", "id", 1.5, "d", 4, CapturedAnswer("v", "http://a", 200, MESSAGE, 1.0, 0.5, ""),
