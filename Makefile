@@ -4,21 +4,26 @@ PYTHON   ?= $(shell command -v python3.11 || command -v python3)
 PATTERN  ?= canary
 DURATION ?=
 FUZZ_SECONDS ?= 60
+# `router` is what was compiled, and never the sources beside the tests.
+AS_COMPILED := PYTHONSAFEPATH=1 PYTHONPATH=$(CURDIR)/build/compiled:$(CURDIR)
+RUN_COMPILED := tests/integration tests/faults tests/rfc tests/unit/dataplane tests/unit/http1 tests/unit/telemetry
 PIP      := .venv/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: help demo test test-all check search fuzz fuzz-api soak sbom bench bench-full screenshots clean
+.PHONY: help demo test test-all test-compiled check search fuzz fuzz-api soak sbom bench bench-full screenshots page-cost clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make demo [PATTERN=shadow|canary|blue-green] [DURATION=20]  see it work"
 	@echo "make test       the fast tests"
 	@echo "make test-all   all tests, the slow ones too"
+	@echo "make test-compiled  those that run the real program, with the data plane compiled; needs a C compiler"
 	@echo "make check      lint, format, types and structure"
 	@echo "make search     the properties of hypothesis over new examples, many more of them"
 	@echo "make fuzz       a fuzzer on everything that reads bytes, for FUZZ_SECONDS=$(FUZZ_SECONDS) [FUZZ_RUNS=1000: the same inputs each time]"
 	@echo "make bench      CPU per request, beside other proxies, in less than five minutes [BENCH='canary rollback']"
 	@echo "make bench-full the same with more rounds and cases, in about half an hour; docs/performance.md has the method"
 	@echo "make screenshots  the pictures of the documentation; needs chromium"
+	@echo "make page-cost  what an open page costs the controller, in twenty minutes; needs chromium"
 	@echo "make soak       SOAK_SECONDS=600 of mixed traffic; fails on any leak or unexplained error"
 	@echo "make fuzz-api   Schemathesis against the admin API of a real router"
 	@echo "make sbom       what is installed to run, as sbom.json (CycloneDX)"
@@ -33,6 +38,9 @@ test: .venv/.installed-test
 test-all: .venv/.installed-test
 	.venv/bin/python -m pytest -m "slow or not slow"
 
+test-compiled: .venv/.installed-test build/compiled/.built
+	$(AS_COMPILED) .venv/bin/python -m pytest -o pythonpath= -n 3 --dist worksteal $(RUN_COMPILED)
+
 check: .venv/.installed-test
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
@@ -45,14 +53,17 @@ search: .venv/.installed-test
 fuzz: .venv/.installed-fuzz
 	.venv/bin/python -m tests.fuzz $(if $(FUZZ_RUNS),--runs $(FUZZ_RUNS),--seconds $(FUZZ_SECONDS))
 
-bench: .venv/.installed
-	.venv/bin/python -m bench run $(BENCH)
+bench: .venv/.installed build/compiled/.built
+	$(AS_COMPILED) .venv/bin/python -m bench run $(BENCH)
 
-bench-full: .venv/.installed
-	.venv/bin/python -m bench run --effort full $(BENCH)
+bench-full: .venv/.installed build/compiled/.built
+	$(AS_COMPILED) .venv/bin/python -m bench run --effort full $(BENCH)
 
 screenshots: .venv/.installed-test
 	.venv/bin/python -m tests.browser.screenshots docs/images
+
+page-cost: .venv/.installed-test
+	.venv/bin/python -m tests.browser.cost
 
 soak: .venv/.installed-test
 	.venv/bin/python -m tests.soak
@@ -91,6 +102,13 @@ clean:
 .venv/.installed-api-fuzz: .venv/.installed-test
 	@echo "installing the pinned Schemathesis into .venv, once"
 	@$(PIP) --editable '.[test,api-fuzz]'
+	@touch $@
+
+build/compiled/.built: $(wildcard router/*.py router/*/*.py router/*/*/*.py) setup.py build_backend.py | .venv/bin/python
+	@echo "compiling the data plane into build/compiled, about a minute"
+	@rm -rf build && ROUTER_COMPILE=1 .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps \
+	  --target build/compiled .
+	@$(AS_COMPILED) .venv/bin/python -c 'import router; assert router.COMPILED, "the data plane is not compiled"'
 	@touch $@
 
 .venv/.installed-sbom: .venv/.installed-test

@@ -12,6 +12,7 @@ from pathlib import Path
 import click
 from rich.console import Console
 
+import router
 from bench import guard, load, recorder, report
 from bench.install import install, versions
 from bench.machine import Cores, describe, usable_cores
@@ -135,7 +136,8 @@ def _outcome(session: Session, scenario: Scenario) -> Outcome | None:
 
 
 def _versions() -> dict[str, str]:
-    ours = {"router": version("router"), "Python": platform.python_version()}
+    built = "compiled" if router.COMPILED else "not compiled"
+    ours = {"router": f"{version('router')} ({built})", "Python": platform.python_version()}
     return ours | {name: version(name) for name in ("uvloop", "aiohttp")} | versions()
 
 

@@ -12,7 +12,23 @@ import os
 import signal
 import sys
 
+import pytest
 from hypothesis import HealthCheck, settings
+
+import router
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """With the data plane compiled, tests that put parts of their own into it can't run (`make test-compiled`)."""
+    if router.COMPILED:
+        why = pytest.mark.skip("a class that is compiled has no subclass that is not")
+        for item in items:
+            if item.get_closest_marker("uncompiled") is not None:
+                item.add_marker(why)
+
+
+# An assertion in a helper shows its values like one in a test.
+pytest.register_assert_rewrite("tests.support")
 
 PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 

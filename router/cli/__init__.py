@@ -74,7 +74,9 @@ class LazyGroup(click.Group):
 @click.command(
     cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110}
 )
-@click.version_option(router.__version__, prog_name="router")
+@click.version_option(
+    f"{router.__version__} ({'compiled' if router.COMPILED else 'not compiled'})", prog_name="router"
+)
 def main() -> None:
     """Shadow, canary and blue-green for model servers: one YAML, paired outputs, instant rollback.
 

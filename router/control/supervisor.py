@@ -49,10 +49,10 @@ _LAST_FLUSH = 1.0
 @dataclass(frozen=True, slots=True)
 class Commands:
     """The command lines of the other processes, without `--channel` and what follows, and their environment: None is
-    this one's own."""
+    this one's own. `-P`: they are of this same installation, whatever lies in the directory this was started in."""
 
-    worker: tuple[str, ...] = (sys.executable, "-m", "router.worker")
-    recorder: tuple[str, ...] = (sys.executable, "-m", "router.recorder")
+    worker: tuple[str, ...] = (sys.executable, "-P", "-m", "router.worker")
+    recorder: tuple[str, ...] = (sys.executable, "-P", "-m", "router.recorder")
     environ: Mapping[str, str] | None = None
 
 

@@ -51,10 +51,11 @@ class _Waiting:
         self.whole = False
 
 
-class Downstream(asyncio.Protocol):
-    """The protocol of one client connection. `clogged`: the client takes its answer more slowly than it comes;
-    `holds`: the reasons why nothing is read from it now, 0 without any; `limits` are those it began with; `reply` is
-    what an exchange writes its answer with."""
+class Downstream:
+    """The protocol of one client connection: what `asyncio.Protocol` asks for, without it as a base, since a class that
+    is compiled has only compiled ones. `clogged`: the client takes its answer more slowly than it comes; `holds`: the
+    reasons why nothing is read from it now, 0 without any; `limits` are those it began with; `reply` is what an
+    exchange writes its answer with."""
 
     __slots__ = ("_closing", "_engine", "_eventful", "_exchange", "_forwarded", "_forwarded_host", "_keep_alive",
                  "_malformed", "_parser", "_peer_lines", "_queue", "scheme", "_transport", "_unsent", "clogged",

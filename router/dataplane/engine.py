@@ -8,6 +8,7 @@ from collections.abc import Callable
 from itertools import count
 from os import urandom
 from time import monotonic
+from typing import cast
 
 from router.channel import SeriesTally, Tally
 from router.dataplane.capture import RecorderLink, Tapped
@@ -98,7 +99,7 @@ class Engine:
         """Accepts clients on a bound socket from now on."""
         scheme = b"https" if tls else b"http"
         server = await self.loop.create_server(
-            lambda: Downstream(self, scheme),
+            lambda: cast(asyncio.Protocol, Downstream(self, scheme)),
             sock=sock,
             ssl=tls,
             backlog=4096,

@@ -9,7 +9,7 @@ at which that callback began.
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from router.dataplane.attempts import Attempts
 from router.dataplane.faults import Fault, fault_of
@@ -20,14 +20,14 @@ from router.dataplane.upstream import Upstream
 from router.http1.framing import CHUNKED, LAST_CHUNK, Malformed, chunk
 from router.http1.head import ResponseHead, compose_request
 
-REPLAY_LIMIT = 1 << 20
+REPLAY_LIMIT: Final = 1 << 20
 """Bytes of a request body that are kept to send it again; beyond, there is no retry and no fallback."""
 
 UNSENT_LIMIT = 64 << 10
 """Bytes of a request body that are read while there is no connection to send them on."""
 
 CLIENT_GONE = 499
-GATEWAY_STATUSES = (502, 503, 504)
+GATEWAY_STATUSES: Final = (502, 503, 504)
 
 
 class Exchange(Attempts):

@@ -8,7 +8,7 @@ counted.
 from __future__ import annotations
 
 from time import time
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Final
 
 from router.channel import Half
 from router.dataplane.capture import Tap
@@ -22,7 +22,7 @@ from router.telemetry.events import COPIES_DROPPED
 if TYPE_CHECKING:
     from router.dataplane.engine import Engine
 
-LATE = 0.05
+LATE: Final = 0.05
 """Seconds the event loop may be late before copies are shed: live requests wait for their turn then."""
 
 

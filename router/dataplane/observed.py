@@ -38,8 +38,6 @@ class ObservedCopy(Copy):
 
     __slots__ = ("_bytes_in", "_head", "_span")
 
-    _mirroring: ObservedMirroring
-
     def __init__(self, mirroring: Mirroring, version: Version) -> None:
         super().__init__(mirroring, version)
         self._bytes_in = 0
@@ -48,7 +46,7 @@ class ObservedCopy(Copy):
     def start(self, head: RequestHead, own: bytes, body: bytes, *, whole: bool) -> None:
         self._head = head
         self._bytes_in = len(body)
-        trace = self._mirroring.trace
+        trace = self._pair.trace
         line = traceparent(trace.trace, self._span) if trace is not None else b""
         super().start(head, line + own, body, whole=whole)
 
@@ -56,13 +54,18 @@ class ObservedCopy(Copy):
         self._bytes_in += len(data)
         super().body(data)
 
+    @property
+    def _pair(self) -> ObservedMirroring:
+        assert isinstance(self._mirroring, ObservedMirroring)
+        return self._mirroring
+
     def _finish(self, code: int, error: str) -> None:
         if not self._over:
             self._tell(code, error)
         super()._finish(code, error)
 
     def _tell(self, code: int, error: str) -> None:
-        pair, head, engine = self._mirroring, self._head, self._engine
+        pair, head, engine = self._pair, self._head, self._engine
         observer, trace, route = pair.observer, pair.trace, pair.route
         endpoint, answer = self._endpoint, self._answer
         url = endpoint.url if endpoint is not None else ""

@@ -11,7 +11,7 @@ import asyncio
 import errno
 from collections import deque
 from time import monotonic
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, cast
 from urllib.parse import urlsplit
 
 from router.dataplane.faults import Fault
@@ -157,7 +157,7 @@ class Endpoint:
         try:
             async with asyncio.timeout(self.connect_timeout):
                 await self._engine.loop.create_connection(
-                    lambda: upstream,
+                    lambda: cast(asyncio.Protocol, upstream),
                     self._host,
                     self._port,
                     ssl=self._engine.tls.get(self._files, monotonic()) if self._secure else None,

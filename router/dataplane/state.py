@@ -9,6 +9,7 @@ A client that goes away, and a fault without a remedy, lead from every state to 
 """
 
 from enum import IntEnum
+from typing import Final
 
 
 class State(IntEnum):
@@ -23,5 +24,11 @@ class State(IntEnum):
     DONE = 6
 
 
-NEW, QUEUED, CONNECTING, SENDING, ANSWERING, SWITCHED, DONE = State
+NEW: Final[State] = State.NEW
+QUEUED: Final[State] = State.QUEUED
+CONNECTING: Final[State] = State.CONNECTING
+SENDING: Final[State] = State.SENDING
+ANSWERING: Final[State] = State.ANSWERING
+SWITCHED: Final[State] = State.SWITCHED
+DONE: Final[State] = State.DONE
 """The members as module constants, which are read faster."""

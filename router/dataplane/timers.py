@@ -7,7 +7,7 @@ the deadline may have been moved nearer; who needs a nearer deadline met exactly
 
 import asyncio
 from time import monotonic
-from typing import Protocol
+from typing import Final, Protocol
 
 GRANULARITY = 0.05
 """Seconds; a deadline the wheel knows of is acted on at most this much late."""
@@ -15,7 +15,7 @@ GRANULARITY = 0.05
 PATROL = 1.0
 """Seconds between visits; a deadline moved nearer without `hasten` is acted on at most this much late."""
 
-NEVER = float("inf")
+NEVER: Final = float("inf")
 
 _VISITED = -2
 """The slot of an item that is being visited, so that its own changes are seen."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from time import monotonic
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import TYPE_CHECKING, Final, Protocol, cast
 
 from router.dataplane.faults import Fault
 from router.dataplane.peer import unread
@@ -58,11 +58,12 @@ class _Nobody:
     def on_response_end(self) -> None: ...
 
 
-NOBODY = _Nobody()
+NOBODY: Final = _Nobody()
 
 
-class Upstream(asyncio.Protocol):
-    """The protocol of one upstream connection. `deadline` is its carrier's to set; idle, it is the end of its life."""
+class Upstream:
+    """The protocol of one upstream connection; like that of a client's, not derived from `asyncio.Protocol`. `deadline`
+    is its carrier's to set; idle, it is the end of its life."""
 
     __slots__ = ("_choked", "_parser", "_paused", "_transport", "born", "carrier", "deadline", "endpoint", "engine",
                  "keep_alive_for", "reused", "slot", "untouched")  # fmt: skip
@@ -174,6 +175,9 @@ class Upstream(asyncio.Protocol):
             carrier.on_switched(parser.switched)
         else:
             carrier.on_received()
+
+    def eof_received(self) -> None:
+        """The server ends its side: so does the transport, and `connection_lost` says what that means."""
 
     def connection_lost(self, exc: Exception | None) -> None:
         transport, self._transport = self._transport, None

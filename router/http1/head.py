@@ -6,7 +6,7 @@ Fields are in the order they came in; `index` maps a lower-case name to its last
 
 import re
 from operator import itemgetter
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from router.http1.framing import CHUNKED, NONE, Framing, Malformed
 
@@ -22,7 +22,7 @@ class HeadLimits(NamedTuple):
     target: int = 16 << 10
 
 
-_line_of = itemgetter(3)
+_line_of: Final = itemgetter(3)
 
 _PER_HOP = frozenset(
     (b"connection", b"keep-alive", b"proxy-connection", b"te", b"trailer", b"transfer-encoding", b"upgrade")
@@ -56,8 +56,9 @@ _NOT_HTTP = frozenset(
 )  # fmt: skip
 """Methods of RTSP and ICE, which llhttp speaks as well, and the one that asks for a tunnel."""
 
-_HOST = re.compile(rb"(?:[A-Za-z0-9._~!$&'()*+;=%-]+|\[[0-9A-Fa-fv:.]+\])(?::\d*)?")
-"""Host and port (RFC 9112 §3.2), without the comma: it goes into x-forwarded-host, which is read as a list."""
+_HOST = re.compile(rb"(?:[A-Za-z0-9._~!$&'()*+;=%-]+|\[[0-9A-Fa-fv:.]+\])(?::\d{0,5})?")
+"""Host and port (RFC 9112 §3.2), without the comma: it goes into x-forwarded-host, which is read as a list. No port
+has more digits, and who makes a number of thousands of them fails."""
 
 _REASON = re.compile(rb"[\t\x20-\x7e\x80-\xff]*")
 
@@ -258,7 +259,7 @@ def refuse_odd_answer(head: ResponseHead, version: str) -> None:
         raise Malformed("a control character in the reason phrase")
     if coded and not head.minor:
         raise Malformed("an HTTP/1.0 answer can't be chunked")
-    if head.status < 200 and (coded or int(head.index.get(b"content-length", b"0"))):
+    if head.status < 200 and (coded or head.index.get(b"content-length", b"").strip(b"0")):
         raise Malformed("an informational answer has no body")
 
 

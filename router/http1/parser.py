@@ -31,6 +31,9 @@ from router.http1.sinks import RequestSink, ResponseSink
 _INTO_CHUNKS = b"POST / HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n"
 """Leads a parser to where a chunked body begins."""
 
+_INTO_LAST_CHUNKS = _INTO_CHUNKS.replace(b"\r\n", b"\r\nconnection: close\r\n", 1)
+"""The same for a body behind which nothing is read."""
+
 _NO_TRAILERS = frozenset((b"connection", b"proxy-connection", b"transfer-encoding", b"upgrade"))
 """What llhttp heeds in a trailer as in a head, so that it would mean different things to it and to `plain`."""
 
@@ -128,7 +131,7 @@ class RequestParser(Collector):
     def _enter_body(self, rest: bytes) -> bytes:
         """llhttp took the body of a request with an Upgrade field for another protocol: it is read all the same."""
         if not self._rest:
-            self._parser.feed_data(_INTO_CHUNKS)
+            self._parser.feed_data(_INTO_CHUNKS if self._keep_alive else _INTO_LAST_CHUNKS)
         self._before_body = False
         return self._feed_body(rest) if self._rest and rest else rest
 

@@ -6,22 +6,22 @@ llhttp: what is accepted here is a strict part of what llhttp accepts, with the 
 """
 
 import re
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from router.http1.framing import LENGTH, response_framing
 from router.http1.head import Field, RequestHead, ResponseHead, field_of, is_host, is_lookalike
 
 T = TypeVar("T")
 
-KNOWN = 4096
+KNOWN: Final = 4096
 """Lines, and heads of responses, remembered by one worker; beyond, all are forgotten."""
 
-MAX_PLAIN_FIELDS = 100
+MAX_PLAIN_FIELDS: Final = 100
 MAX_PLAIN_LINE = 1 << 10
 """Fields, and bytes of a request line; a head with more of them is llhttp's, and held against the limits there. No
 limit may be set below these."""
 
-LONGEST = 512
+LONGEST: Final = 512
 """Bytes; what is longer is understood anew each time."""
 
 _REQUEST = re.compile(

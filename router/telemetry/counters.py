@@ -5,17 +5,18 @@ bucket edges and exceedance counts are exact integers (DDSketch, arXiv:1908.1069
 """
 
 from math import ceil, exp, log
+from typing import Final
 
 from router.channel import Histogram, SeriesTally
 
 GAMMA = 1.2 ** (1 / 9)
 """Ratio of neighbouring bucket edges: 2.05 % wide buckets."""
 
-_SCALE = 1 / log(GAMMA)
-_MIN = 1e-5
+_SCALE: Final = 1 / log(GAMMA)
+_MIN: Final = 1e-5
 _OFFSET = -log(_MIN) * _SCALE
-_SHIFT = _OFFSET - 1e-9  # an edge, as `edge` computes it, lies in the bucket it ends
-BUCKETS = ceil(log(1e4 / _MIN) * _SCALE) + 1
+_SHIFT: Final = _OFFSET - 1e-9  # an edge, as `edge` computes it, lies in the bucket it ends
+BUCKETS: Final = ceil(log(1e4 / _MIN) * _SCALE) + 1
 """From 10 µs to about 10,000 s; what lies outside counts in the first or last bucket."""
 
 

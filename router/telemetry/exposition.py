@@ -20,6 +20,7 @@ from prometheus_client.core import (
 )
 from prometheus_client.exposition import choose_encoder
 
+import router
 from router.channel import Histogram
 from router.telemetry.counters import bucket_of, edge
 from router.telemetry.events import CAPTURES_DROPPED, EVENTS
@@ -301,8 +302,9 @@ def _state(control: ControlFacts, fleet: FleetFacts) -> Iterator[Metric]:
     for state, count in fleet.workers.items():
         workers.add_metric((state,), count)
     yield workers
-    build = GaugeMetricFamily("router_build_info", "Always 1.", labels=("version", "python"))
-    build.add_metric((distribution_version("router"), platform.python_version()), 1.0)
+    build = GaugeMetricFamily("router_build_info", "Always 1.", labels=("version", "python", "compiled"))
+    compiled = "yes" if router.COMPILED else "no"
+    build.add_metric((distribution_version("router"), platform.python_version(), compiled), 1.0)
     yield build
 
 

@@ -37,10 +37,10 @@ ControlPlane._tick = tick
 """
 TRIP = """
 from router.control import plane
-def load(path, environ, load=plane.load):
+def load(path, *more, load=plane.load, **named):
     if "BOOM" in path.read_text():
         raise KeyError("boom")
-    return load(path, environ)
+    return load(path, *more, **named)
 plane.load = load
 """
 REFUSE = """
@@ -172,6 +172,27 @@ def test_edits_take_effect_and_bad_ones_show(router: Router) -> None:
     before = router.metric("router_config_reload_timestamp_seconds")
     process.send_signal(signal.SIGHUP)
     eventually(lambda: router.metric("router_config_reload_timestamp_seconds") > before)
+
+
+def test_signals_for_the_controller_hurt_nobody_else(router: Router) -> None:
+    """As `pkill -HUP -f router` sends them, or `systemctl kill`: to all."""
+    process = router.ready()
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+    others = [int(pid) for pid in children.read_text().split()]
+    assert len(others) == 3
+    before = router.metric("router_config_reload_timestamp_seconds")
+    for number in (signal.SIGUSR1, signal.SIGHUP):
+        for pid in (*others, process.pid):
+            os.kill(pid, number)
+    eventually(lambda: router.metric("router_config_reload_timestamp_seconds") > before)
+    for pid in others:
+        os.kill(pid, signal.SIGUSR2)
+    assert router.ask() == 404
+    process.send_signal(signal.SIGHUP)
+    before = router.metric("router_config_reload_timestamp_seconds")
+    eventually(lambda: router.metric("router_config_reload_timestamp_seconds") > before)
+    assert [int(pid) for pid in children.read_text().split()] == others
+    assert router.metric("router_worker_restarts_total") == 0
 
 
 def test_a_file_that_trips_the_program_itself_is_refused_like_any_other(router: Router) -> None:

@@ -2,7 +2,7 @@
 
 from typing import cast
 
-from router.channel import Capture, Half
+from router.channel import Capture, FrameReader, Half, Link
 from router.dataplane.capture import RecorderLink
 from router.pairs.halves import opened
 from router.patterns.plan import Copies, Plan
@@ -15,11 +15,25 @@ OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
 
 
 class Recorder:
-    def __init__(self) -> None:
-        self.captures: list[Capture] = []
+    """The other end of a worker's link to its recorder."""
 
-    def send(self, half: Half) -> None:
-        self.captures.append(opened(half))
+    connected = True
+    backlog = 0
+
+    def __init__(self, link: RecorderLink) -> None:
+        self._link = link
+        self._reader = FrameReader()
+        self._captures: list[Capture] = []
+        link._link = cast(Link, self)
+
+    def write(self, data: bytes) -> None:
+        self._captures += [opened(half) for half in self._reader.feed(data) if isinstance(half, Half)]
+
+    @property
+    def captures(self) -> list[Capture]:
+        """All up to now, those as well that would have gathered for a moment longer."""
+        self._link._flush()
+        return self._captures
 
 
 class Mirrored:
@@ -28,8 +42,7 @@ class Mirrored:
     def __init__(self, plan: Plan | None = None, *, max_in_flight: int = 8) -> None:
         self.copies = Copies(10_000, {"v1": ("v2",), "v2": ("v1",)}, 5.0, max_in_flight, 100)
         self.plane = DataPlane(deployment({"v1": V1, "v2": V2}, plan or Plan("v1", copies=self.copies)))
-        self.recorder = Recorder()
-        self.plane.engine.recorder = cast(RecorderLink, self.recorder)
+        self.recorder = Recorder(self.plane.engine.recorder)
         self.client, self.wire = self.plane.client()
 
     async def ask(self, data: bytes = GET) -> None:

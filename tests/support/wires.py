@@ -149,7 +149,7 @@ class DataPlane:
     def client(self) -> tuple[Downstream, Wire]:
         """A new client connection."""
         protocol = Downstream(self.engine, b"http")
-        return protocol, connected(protocol)
+        return protocol, connected(cast(asyncio.BaseProtocol, protocol))
 
     def endpoint(self, url: str, role: str = "live") -> Endpoint:
         return self.engine.runtime.endpoint(role, url)

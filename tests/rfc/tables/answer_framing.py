@@ -120,6 +120,7 @@ CASES = (
     bad("a length of a word", b"content-length: abc"),
     bad("a length over 64 bits", b"content-length: 18446744073709551619"),
     bad("a length over 63 bits", b"content-length: 9223372036854775808"),
+    bad("a length of thousands of zeros", b"content-length: " + b"0" * 5000 + b"3"),
     bad("chunked twice", b"transfer-encoding: chunked", b"transfer-encoding: chunked", body=CHUNKS),
     bad("chunked and identity", b"transfer-encoding: chunked", b"transfer-encoding: identity", body=CHUNKS),
     bad("gzip", b"transfer-encoding: gzip"),

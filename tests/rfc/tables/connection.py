@@ -58,6 +58,23 @@ CASES = (
         Passed(b"POST /x", (), b"abc"),
         behind=get(),
     ),
+    closes(
+        "close with chunks and an upgrade that is none",
+        post(
+            b"connection: close, upgrade",
+            b"upgrade: h2c",
+            b"transfer-encoding: chunked",
+            body=b"3\r\nabc\r\n0\r\n\r\n",
+        ),
+        Passed(b"POST /x", (), b"abc"),
+        behind=get(),
+    ),
+    closes(
+        "close with a body and an upgrade that is none",
+        post(b"connection: close, upgrade", b"upgrade: h2c", b"content-length: 3", body=b"abc"),
+        Passed(b"POST /x", (b"content-length: 3",), b"abc"),
+        behind=get(),
+    ),
     closes("HTTP/1.0", old()),
     closes("HTTP/1.0 with close", old(b"connection: close")),
     closes("nothing is read behind HTTP/1.0", old(), behind=get()),

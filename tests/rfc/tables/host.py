@@ -58,6 +58,8 @@ CASES = (
     bad("with an angle bracket", b" <a>"),
     bad("with a bad port", b" a:b"),
     bad("with two ports", b" a:1:2"),
+    bad("with a port of six digits", b" a:000080"),
+    bad("with a port of thousands of digits", b" a:" + b"9" * 5000),
     bad("of only a port", b" :80"),
     bad("of IPv6 without brackets", b" 2001:db8::1"),
     bad("with an open bracket", b" [::1"),

@@ -27,6 +27,7 @@ CASES = (
     good("two kinds", EARLY + b"HTTP/1.1 100 C\r\n\r\n", 103, 100),
     good("fifty", EARLY * 50, *[103] * 50),
     good("with a length of zero", b"HTTP/1.1 103 X\r\ncontent-length: 0\r\n\r\n", 103),
+    good("with thousands of zeros", b"HTTP/1.1 103 X\r\ncontent-length: " + b"0" * 5000 + b"\r\n\r\n", 103),
     FromUpstream(
         "1xx: not for HTTP/1.0",
         "9110 §15.2",

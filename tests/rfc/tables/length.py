@@ -73,6 +73,8 @@ CASES = (
     bad("of the last 64 bits", b" 18446744073709551615"),
     bad("over 63 bits", b" 9223372036854775808"),
     bad("of a hundred digits", b" " + b"9" * 100),
+    bad("of three after twenty zeros", b" " + b"0" * 20 + b"3"),
+    bad("of three after thousands of zeros", b" " + b"0" * 5000 + b"3"),
     bad("that wraps around to three", b" 18446744073709551619"),
     bad("twice, different", b" 3", b" 4"),
     bad("twice, alike", b" 3", b" 3"),

@@ -6,6 +6,8 @@ from router.http1.collector import Collector
 from router.http1.framing import HeadTooLarge, Malformed
 from router.http1.head import HeadLimits
 
+pytestmark = pytest.mark.uncompiled
+
 
 class Heads(Collector):
     """Takes every head, or refuses it."""

@@ -80,3 +80,13 @@ def test_a_length_no_number_of_63_bits_holds_is_refused() -> None:
         request_framing(1, beyond)
     with pytest.raises(Malformed):
         response_framing(200, False, beyond)
+
+
+@pytest.mark.parametrize("zeros", [20, 5000], ids=["more than others read", "more than int reads"])
+def test_a_length_of_too_many_digits_is_refused_whatever_it_says(zeros: int) -> None:
+    long = {b"content-length": b"0" * zeros}
+    with pytest.raises(Malformed):
+        request_framing(1, long)
+    for status, to_head in ((200, False), (200, True), (304, False)):
+        with pytest.raises(Malformed):
+            response_framing(status, to_head, long)

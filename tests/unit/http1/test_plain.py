@@ -11,6 +11,8 @@ from router.http1.head import RequestHead, ResponseHead
 from router.http1.parser import RequestParser, ResponseParser
 from router.http1.plain import KNOWN, KnownLines
 
+pytestmark = pytest.mark.uncompiled
+
 
 class NothingKnown(KnownLines):
     """Finds nothing plain, so that llhttp reads everything."""

@@ -55,7 +55,7 @@ PROMISED = {
     "router_workers": {"state"},
     "router_generation": set(),
     "router_journal_persisted": set(),
-    "router_build_info": {"version", "python"},
+    "router_build_info": {"version", "python", "compiled"},
 }
 
 
