@@ -6,7 +6,8 @@ DURATION ?=
 FUZZ_SECONDS ?= 60
 # `router` is what was compiled, and never the sources beside the tests.
 AS_COMPILED := PYTHONSAFEPATH=1 PYTHONPATH=$(CURDIR)/build/compiled:$(CURDIR)
-RUN_COMPILED := tests/integration tests/faults tests/rfc tests/unit/dataplane tests/unit/http1 tests/unit/telemetry
+RUN_COMPILED := -n 3 --dist worksteal tests/integration tests/faults tests/rfc tests/unit/dataplane tests/unit/http1 \
+  tests/unit/telemetry
 PIP      := .venv/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
 .PHONY: help demo test test-all test-compiled check search fuzz fuzz-api soak sbom bench bench-full screenshots page-cost clean
@@ -39,7 +40,7 @@ test-all: .venv/.installed-test
 	.venv/bin/python -m pytest -m "slow or not slow"
 
 test-compiled: .venv/.installed-test build/compiled/.built
-	$(AS_COMPILED) .venv/bin/python -m pytest -o pythonpath= -n 3 --dist worksteal $(RUN_COMPILED)
+	$(AS_COMPILED) .venv/bin/python -m pytest -o pythonpath= $(RUN_COMPILED)
 
 check: .venv/.installed-test
 	.venv/bin/ruff check .
@@ -74,8 +75,8 @@ fuzz-api: .venv/.installed-api-fuzz
 # An environment of its own: what tests and tools need is not what runs.
 sbom: .venv/.installed-sbom
 	@rm -rf .venv/runtime && $(PYTHON) -m venv --without-pip .venv/runtime
-	@.venv/bin/python -m pip --python .venv/runtime/bin/python install --quiet --disable-pip-version-check \
-	  --constraint constraints.txt .
+	@ROUTER_COMPILE=0 .venv/bin/python -m pip --python .venv/runtime/bin/python install --quiet \
+	  --disable-pip-version-check --constraint constraints.txt .
 	.venv/bin/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible --of JSON -o sbom.json \
 	  .venv/runtime/bin/python
 
