@@ -53,7 +53,9 @@ from router.pairs.reading import written
 from router.pairs.segments import deployments
 from router.pairs.sinks import decode_sinks, jsonl
 from router.pairs.sinks.outlets import Outlets, clear
+from router.pairs.sources import Sources
 from router.pairs.spool import Segment, Spool, captures, started
+from router.signals import leave_to_the_controller
 
 _log = logging.getLogger("router.recorder")  # the module itself runs as __main__
 
@@ -62,6 +64,10 @@ _TICK = 0.25
 
 UNREAD = 1 << 20
 """Bytes a controller may leave unread before it is told no more; the next tally makes up for what was left out."""
+
+_TURN = 0.005
+"""Seconds of writing pairs for which every link has a turn. In one it reads 256 KiB at most: with one turn after each
+slice, some pairs of 10 MiB would leave unread what all others send, until the workers drop it."""
 
 _SETTLE = 0.5
 """Seconds between fsyncs, so that with the time one takes there is at least one a second."""
@@ -151,8 +157,9 @@ class Recorder:
 
     async def _write_pairs(self, store: "_Store") -> None:
         while True:
+            began = time.monotonic()
             if store.pipeline.work(time.time()):
-                await asyncio.sleep(0)  # a slice at a time: the links have their turn in between
+                await _let_links_read(time.monotonic() - began)
             else:
                 self._arrived.clear()
                 await self._arrived.wait()
@@ -299,11 +306,11 @@ class _Store:
         self.outlets = Outlets(self.path, self.keep)
         self.sink = jsonl.JsonlSink(self.path, settings.rotate_size, settings.rotate_every)
         self.spool = Spool(self.path)
-        self.forgotten = Forgotten(self.path)
+        self.forgotten, self.sources = Forgotten(self.path), Sources(self.path)
         self.pipeline = Pipeline(
-            self.spool, self.sink, Joiner(), self.outlets.offer, forgotten=self.forgotten
+            self.spool, self.sink, Joiner(), self.outlets.offer, self.sources, forgotten=self.forgotten
         )
-        self.pipeline.configure(settings)
+        self._follow(settings)
 
     def configure(self, settings: RecorderSettings) -> None:
         self.keep, self.sinks = settings.keep, settings.sinks
@@ -312,8 +319,9 @@ class _Store:
             self.path = Path(settings.path)
             self.sink.move(self.path)
             self.spool.move(self.path)
+            self.sources.move(self.path)
             self._remember()
-        self.pipeline.configure(settings)
+        self._follow(settings)
 
     def _remember(self) -> None:
         try:
@@ -321,9 +329,24 @@ class _Store:
         except OSError as error:
             _log.warning("a recorder after this one will not know whom to forget: %s", error)
 
+    def _follow(self, settings: RecorderSettings) -> None:
+        self.pipeline.configure(settings)
+        try:
+            self.sources.keep(self.pipeline.deployments())
+        except OSError as error:
+            _log.warning(
+                "once they are removed, it is not known whose the records of deployments are: %s", error
+            )
+
     async def arrange(self) -> None:
         """Has the sinks beside the file that the settings name."""
         await self.outlets.configure(decode_sinks(self.sinks), self.path, self.keep)
+
+
+async def _let_links_read(worked: float) -> None:
+    """As many turns of the loop as go with so many seconds of writing pairs, at least one."""
+    for _ in range(1 + int(worked / _TURN)):
+        await asyncio.sleep(0)
 
 
 def _written(path: Path, leftovers: list[Segment]) -> set[Key]:
@@ -385,6 +408,7 @@ def main() -> None:
     parser.add_argument("--listen", type=Path, required=True, help="path of the Unix socket for the workers")
     arguments = parser.parse_args()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    leave_to_the_controller()
     logs.configure("recorder")
 
     async def run() -> None:

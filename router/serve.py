@@ -162,6 +162,7 @@ class Signals:
             loop.add_signal_handler(number, self._on_stop)
         loop.add_signal_handler(signal.SIGHUP, self.reload.set)
         loop.add_signal_handler(signal.SIGUSR2, self._on_leave)
+        signal.signal(signal.SIGUSR1, signal.SIG_IGN)  # with others it means that logs are opened anew
 
     def _on_leave(self) -> None:
         if not self.stop.is_set():

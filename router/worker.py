@@ -40,6 +40,7 @@ from router.channel import (
 from router.dataplane.door import raise_descriptor_limit
 from router.dataplane.engine import Engine
 from router.patterns.plan import decode_snapshot
+from router.signals import leave_to_the_controller
 from router.tls import CHECK_EVERY, ServerTls
 
 TALLY_EVERY = 0.25
@@ -120,6 +121,8 @@ class Worker:
         assert self._engine is not None
         assert self._start is not None
         for sock, listener in zip(self._sockets, self._start.listeners, strict=True):
+            if self._draining is not None:
+                return  # told to stop before it was ready: the sockets are closed
             tls = ServerTls(listener.cert, listener.key) if listener.cert else None
             # A duplicate, so that the original can still be handed to a new controller after draining began.
             await self._engine.listen(sock.dup(), tls.context if tls is not None else None)
@@ -267,6 +270,7 @@ def main() -> None:
         "--channel", type=int, required=True, metavar="FD", help="socketpair to the controller"
     )
     arguments = parser.parse_args()
+    leave_to_the_controller()
     uvloop.run(_run(socket.socket(fileno=arguments.channel)))
 
 

@@ -47,7 +47,7 @@ def outcome(answer: dict[str, Any]) -> Group:
         )
         lines.append(Text(f"warning: {late} replaced", "yellow"))
     if not answer["persisted"]:
-        lines.append(Text("warning: not written to the journal; a restart would forget it", "yellow"))
+        lines.append(Text("warning: not written to the journal; a restart may forget it", "yellow"))
     lines += [Text(f"warning: {plain(warning)}", "yellow") for warning in answer["warnings"]]
     return Group(*lines)
 

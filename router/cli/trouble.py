@@ -59,6 +59,8 @@ def _with_config(status: dict[str, Any]) -> Iterator[str]:
     if status["error"]:
         lines = [plain(line) for line in status["error"].splitlines()]
         yield "\n".join(("the configuration on disk is refused, the one before it is in force:", *lines))
+    for warning in status.get("warnings", ()):
+        yield f"a certificate can't be renewed: {plain(warning)}"
 
 
 def _with_workers(config: dict[str, Any] | None, found: Condition) -> Iterator[str]:
@@ -76,4 +78,4 @@ def _with_the_rest(found: Condition) -> Iterator[str]:
     for sink, records in found.failing_sinks.items():
         yield f"sink {sink} cannot be reached, {number(records, 'pair')} waiting; the router's log says why"
     if not found.persisted:
-        yield "the last changes are not on disk: a restart of the router would forget them"
+        yield "the last changes are not on disk: a restart of the router may forget them"

@@ -4,7 +4,7 @@ Floor 3. Works on the values as they were read, before and beside the schema, an
 the right shape (the schema says so): a misspelt key in one place hides no unknown version in another.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from functools import cache
 from typing import Any, get_args
 
@@ -17,6 +17,7 @@ from router.config.source import Source
 from router.errors import Problem
 from router.patterns.matching import ties
 from router.patterns.registry import PATTERNS
+from router.tls import PemFiles
 
 _WILDCARDS = ("0.0.0.0", "[::]")
 
@@ -25,11 +26,13 @@ Refusals = Callable[[str, str, str], dict[str, str]]
 """Of the files `ca`, `cert` and `key` (empty: none), what is wrong with which (`tls.refusals`)."""
 
 
-def check(source: Source, exists: Callable[[str], bool], refusals: Refusals) -> list[Problem]:
+def check(
+    source: Source, exists: Callable[[str], bool], refusals: Refusals, in_use: Collection[PemFiles] = ()
+) -> list[Problem]:
     """All mistakes that take two places to see. `exists` says whether a file is there, `refusals` whether files that
-    are there are what they should be."""
+    are there are what they should be; those `in_use` are not asked about."""
     problems = [*_versions(source), *_segments(source), *_matches(source), *_addresses(source)]
-    return [*problems, *_certificates(source, exists, cache(refusals)), *_tokens(source)]
+    return [*problems, *_certificates(source, exists, cache(refusals), in_use), *_tokens(source)]
 
 
 def _entries(value: Any) -> dict[str, Any]:
@@ -171,7 +174,9 @@ def _clash(one: str, other: str) -> bool:
     return host == other_host or (same_family and (host in _WILDCARDS or other_host in _WILDCARDS))
 
 
-def _certificates(source: Source, exists: Callable[[str], bool], refusals: Refusals) -> Iterator[Problem]:
+def _certificates(
+    source: Source, exists: Callable[[str], bool], refusals: Refusals, in_use: Collection[PemFiles]
+) -> Iterator[Problem]:
     owners = [*_listeners(source), (("admin",), source.values.get("admin"))]
     for name, deployment in _entries(source.values.get("deployments")).items():
         for label, version in _entries(_entries(deployment).get("versions")).items():
@@ -179,13 +184,15 @@ def _certificates(source: Source, exists: Callable[[str], bool], refusals: Refus
     for steps, item in owners:
         tls = _entries(_entries(item).get("tls"))
         files = {key: tls[key] for key in ("ca", "cert", "key") if isinstance(tls.get(key), str) and tls[key]}
+        ca, cert, key = (files.get(each, "") for each in ("ca", "cert", "key"))
+        if (ca, cert, key) in in_use:
+            continue
         missing = [key for key, file in files.items() if not exists(file)]
         for key in missing:
             yield source.problem((*steps, "tls", key), "no such file", f"`{files[key]}`")
         if not missing:
-            given = (files.get(key, "") for key in ("ca", "cert", "key"))
-            for key, trouble in refusals(*given).items():
-                yield source.problem((*steps, "tls", key), f"the file {trouble}", f"`{files[key]}`")
+            for wrong, trouble in refusals(ca, cert, key).items():
+                yield source.problem((*steps, "tls", wrong), f"the file {trouble}", f"`{files[wrong]}`")
 
 
 def _tokens(source: Source) -> Iterator[Problem]:

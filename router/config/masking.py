@@ -4,6 +4,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from router.config.schema import Config
+from router.pairs.settings import ALWAYS_DROPPED
 
 MASK = "***"
 _ASKING = ("webhook", "prometheus")
@@ -25,7 +26,18 @@ def mask(config: Config) -> dict[str, Any]:
         _mask_call(data["tracing"], "endpoint")
     data["pairs"]["sinks"] = [{sink.tag: sink.masked()} for sink in config.pairs.sinks]
     _mask_gates(data["deployments"])
+    for deployment in data["deployments"].values():
+        headers = deployment["match"]["headers"]
+        deployment["match"]["headers"] = {name: _shown(name, value) for name, value in headers.items()}
+        preview = (deployment["rollout"] or {}).get("preview")
+        if preview:
+            preview["value"] = _shown(preview["header"], preview["value"])
     return data
+
+
+def _shown(header: str, value: str) -> str:
+    """What a request must bring in a header, where that is not what it proves itself with."""
+    return MASK if header.lower() in ALWAYS_DROPPED else value
 
 
 def _mask_gates(value: Any) -> None:

@@ -40,7 +40,7 @@ class YamlFile:
         self.variables: dict[str, str | None] = {}
         self._file = file
         self._environ = environ
-        self._yaml = YAML(typ="rt")
+        self._yaml = YAML(typ="safe", pure=True)  # "rt" keeps comments, and trips over some
         self._budget = MAX_VALUES
         self._open: set[int] = set()
 

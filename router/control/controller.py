@@ -6,15 +6,16 @@ brought. What a failing gate asks for is a rollback as any other, and comes befo
 """
 
 import asyncio
+import dataclasses
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import asdict
 from typing import Any
 
+from msgspec import to_builtins
 from msgspec.structs import replace
 
-from router.config.loader import Loaded
+from router.config.loader import Loaded, mask
 from router.config.schema import Config
 from router.control.bulletin import Bulletin
 from router.control.changes import Changes
@@ -90,7 +91,9 @@ class Controller:
         # Of what is in force the state noted last, of anything else the one it ended in.
         self._noted = journal.states()
         self._config: Config | None = None
+        self._masked: dict[str, Any] | None = None
         self._status = ConfigStatus()
+        self._warnings: tuple[str, ...] = ()
         self._checkpoint = clock()
         self._trouble = ""
         self._rollbacks = Rollbacks()
@@ -112,10 +115,16 @@ class Controller:
         """The configuration in force; None before the first."""
         return self._config
 
+    def masked(self) -> dict[str, Any] | None:
+        """The same as JSON-able data without its secrets: to be read only, for all who ask share it."""
+        if self._masked is None and self._config is not None:
+            self._masked = mask(self._config)
+        return self._masked
+
     @property
     def status(self) -> ConfigStatus:
         """How the configuration stands."""
-        return self._status
+        return dataclasses.replace(self._status, warnings=self._warnings)
 
     def deployments(self) -> list[Deployment]:
         """All deployments in force, sorted by name."""
@@ -140,7 +149,7 @@ class Controller:
 
     def evidence(self, name: str) -> dict[str, dict[str, Any]]:
         """What was counted for each version of a deployment."""
-        return {version: asdict(counts) for version, counts in self._ledger.summary(name).items()}
+        return {version: to_builtins(counts) for version, counts in self._ledger.summary(name).items()}
 
     def rulings(self, name: str) -> tuple[Ruling, ...]:
         """What the gates say of a deployment where it is now; nothing where it is not in force yet."""
@@ -184,7 +193,7 @@ class Controller:
             self._force.deployments = prepared
             self._force.for_all(config.limits.compile(self._force.workers), config.observing)
             self._gates.follow(prepared)
-            self._config = config
+            self._config, self._masked = config, None
             self._status = ConfigStatus(loaded.digest, self._now())
             self._fleet.recorder_settings(recorder_settings(config))
 
@@ -199,6 +208,10 @@ class Controller:
         """A configuration was refused: nothing changes, and it shows wherever somebody may look."""
         self._status = ConfigStatus(self._status.digest, self._status.loaded_at, str(error), self._now())
         self.bulletin.announce({"event": "config_error", "error": str(error)})
+
+    def warn(self, warnings: tuple[str, ...]) -> None:
+        """What is not as it should be with the configuration in force, until the next call; it shows in its status."""
+        self._warnings = warnings
 
     # What time and gates bring
 

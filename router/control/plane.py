@@ -10,7 +10,7 @@ import logging
 import os
 import socket
 import time
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from router.control.admin.app import Outside, build_app
 from router.control.admin.problems import conceal
 from router.control.admin.reception import IDLE, Reception
 from router.control.capacity import CapacityWatch, shortfalls
+from router.control.certificates import Certificates
 from router.control.controller import Controller
 from router.control.holds import Holds
 from router.control.inquiries import Inquiries, question_of
@@ -38,7 +39,6 @@ from router.rollout.journal import Journal, JournalError
 from router.rollout.phase import Phase
 from router.telemetry.exposition import ControlFacts, Exposition
 from router.telemetry.ledger import Ledger
-from router.tls import CHECK_EVERY, ServerTls
 
 _log = logging.getLogger(__name__)
 
@@ -75,8 +75,7 @@ class ControlPlane:
         self._tasks = tasks
         self._reloading = asyncio.Lock()
         self._loops: list[asyncio.Task[None]] = []
-        tls = loaded.config.admin.tls
-        self._tls = ServerTls(tls.cert, tls.key) if tls is not None else None
+        self._certificates = Certificates(loaded.config, supervisor.certificates)
         self._reception = Reception()
         self._inquiries = Inquiries(tasks, self._question)
         self._controller = Controller(
@@ -122,8 +121,7 @@ class ControlPlane:
         )
         await self._admin.setup()
         assert self._admin.server is not None  # made by `setup`
-        context = self._tls.context if self._tls is not None else None
-        await self._reception.open(self._admin.server, sockets, context)
+        await self._reception.open(self._admin.server, sockets, self._certificates.context)
 
     def go_on(self, changes: AsyncGenerator[None, None], wanted: asyncio.Event) -> None:
         """From now on time moves rollouts, and the configuration is read again after each of `changes`
@@ -131,7 +129,7 @@ class ControlPlane:
         loops = (
             self._tick(),
             self._look(),
-            self._renew_certificate(),
+            self._certificates.renew(self._controller.warn),
             self._reload_after(changes),
             self._reload_when(wanted),
         )
@@ -145,7 +143,7 @@ class ControlPlane:
         """
         async with self._reloading:
             try:
-                loaded = await asyncio.to_thread(load, self._path, os.environ)
+                loaded = await asyncio.to_thread(load, self._path, os.environ, self._certificates.files)
                 config = with_fixed(loaded.config, self._loaded.config)
                 await self._controller.apply(dataclasses.replace(loaded, config=config))
             except Exception as error:
@@ -155,15 +153,10 @@ class ControlPlane:
                 )
                 self._controller.reject(error)
                 raise
-            self._use_certificates(config)
+            self._certificates.use(config)
             self._prober.configure(checks_of(config))
             self._notices.configure(config.notify)
             _log.info("configuration %s is in force", loaded.digest)
-
-    def _use_certificates(self, config: Config) -> None:
-        self._supervisor.certificates(config.listen)
-        if self._tls is not None and config.admin.tls is not None:
-            self._tls.use(config.admin.tls.cert, config.admin.tls.key)
 
     def shortfalls(self, name: str) -> tuple[str, ...]:
         """What is wrong now with sending everything to a deployment's trusted version. Raises Refused (404)."""
@@ -195,6 +188,7 @@ class ControlPlane:
         self._reception.close()
         await self._admin.cleanup()
         await self._notices.close()
+        self._certificates.close()
         await self._controller.close()
 
     def _question(self, name: str) -> Question | None:
@@ -219,20 +213,14 @@ class ControlPlane:
     async def _look(self) -> None:
         await asyncio.sleep(EVERY)  # until then adopted workers have told what they had counted
         while True:
-            began = time.monotonic()
             names = [each.state.deployment for each in self._controller.deployments()]
+            spent = 0.0
             try:
-                for _ in self._trends.look(names, time.time()):
-                    await asyncio.sleep(0)  # nothing waits for a look, least of all a rollback
+                spent = await take(self._trends.look(names, time.time()))
             except Exception:  # no chart is worth a controller
                 _log.exception("the trends that the page shows can't be kept")
             # Thousands of busy deployments are looked at less often, rather than for a large part of the time.
-            await asyncio.sleep(max(EVERY, LOOKING * (time.monotonic() - began)))
-
-    async def _renew_certificate(self) -> None:
-        while self._tls is not None:
-            self._tls.renew()
-            await asyncio.sleep(CHECK_EVERY)
+            await asyncio.sleep(max(EVERY, LOOKING * spent))
 
     async def _reload_after(self, changes: AsyncGenerator[None, None]) -> None:
         async for _ in changes:
@@ -248,6 +236,17 @@ class ControlPlane:
         """Where nobody waits for the outcome: it is in log, status and metrics."""
         with suppress(Exception):
             await self.reload()
+
+
+async def take(steps: Iterator[None]) -> float:
+    """Takes all steps, and lets everything else go first between two of them: nothing waits for a look, least of all a
+    rollback. The seconds of CPU they took: a machine that is busy otherwise is no reason to look less often."""
+    spent, began = 0.0, time.thread_time()
+    for _ in steps:
+        spent += time.thread_time() - began
+        await asyncio.sleep(0)
+        began = time.thread_time()
+    return spent + time.thread_time() - began
 
 
 def with_fixed(wanted: Config, running: Config) -> Config:

@@ -2,7 +2,8 @@
 
 Floor 4. There are two kinds of record. What is *asked* for (an edit, a promote, a step) takes effect only
 when it is on disk: `ask` waits for it, a bounded time, and raises. What is *owed* (a rollback) is in force
-already: it is kept, tried at once and again with every write that follows, until it is on disk.
+already: it is kept, tried at once and again with every write that follows, until it is on disk. Meanwhile it is
+jotted down beside the journal, where a full disk has room for it, so that the next controller knows of it.
 
 All writing, and the list of what is owed, belongs to the one thread; records reach the disk in the order in
 which they were handed in. An asked record that is given up on after it began may still reach the disk. The
@@ -34,6 +35,7 @@ class Scribe:
         self._patience = patience
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="journal")
         self._owed: list[Record] = []
+        self._jotted = 0
         self._promised = 0
         self._kept = 0
 
@@ -88,13 +90,26 @@ class Scribe:
             self._journal.write(*self._owed)
         except JournalError as error:
             _log.error("in force, but not on disk (it will be tried again): %s", error)
+            self._jot()
             return False
         self._forget()
         return True
 
+    def _jot(self) -> None:
+        if self._jotted == len(self._owed):
+            return
+        try:
+            self._journal.jot(*self._owed)
+            self._jotted = len(self._owed)
+        except JournalError as error:
+            _log.error("a controller that starts before it is written will not know of it: %s", error)
+
     def _forget(self) -> None:
         self._kept += len(self._owed)
         self._owed.clear()
+        if self._jotted:
+            self._jotted = 0
+            self._journal.settle()
 
 
 async def _within(writing: "Future[Any]", seconds: float) -> bool:

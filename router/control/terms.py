@@ -82,12 +82,14 @@ class Deployment:
 
 @dataclass(frozen=True, slots=True)
 class ConfigStatus:
-    """The configuration in force, and what was wrong with the last one tried (empty: nothing); Unix times."""
+    """The configuration in force, and what was wrong with the last one tried (empty: nothing); Unix times. `warnings`
+    are of what is in force: certificates that can't be renewed."""
 
     digest: str = ""
     loaded_at: float = 0.0
     error: str = ""
     failed_at: float = 0.0
+    warnings: tuple[str, ...] = ()
 
 
 class Move(NamedTuple):

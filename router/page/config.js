@@ -31,6 +31,13 @@ export function config(live, { reload, problem }) {
           { key: "good", class: "notice good" },
           `The last edit is in force since ${when(status.loaded_at)}.`,
         ),
+    status.warnings.length > 0 &&
+      h(
+        "div",
+        { key: "warnings", class: "notice bad", role: "alert" },
+        h("b", {}, "A certificate can't be renewed."),
+        status.warnings.map((warning) => h("p", {}, warning)),
+      ),
     problem && !status.error && h("p", { key: "problem", class: "notice bad", role: "alert" }, problem),
     h(
       "section",

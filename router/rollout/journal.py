@@ -6,25 +6,32 @@ second controller out. Every failure is a JournalError that says what to do; not
 file it cannot read. It does not grow without bound: of each deployment the newest MOST_ENTRIES events and
 MOST_SAMPLES samples are kept.
 
-`write` and `close` belong to one thread; the reading functions may be called from any.
+What must not be forgotten although it can't be written, `jot` puts into room set aside (`note`); the next one to open
+the journal takes it in.
+
+`write`, `jot` and `close` belong to one thread; the reading functions may be called from any.
 """
 
 import fcntl
+import logging
 import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import quote
 
 import msgspec
+from msgspec.structs import replace
 
 from router.errors import RouterError
-from router.rollout import layout, samples
+from router.rollout import layout, note, samples
 from router.rollout.samples import EvidenceSample, KeptEvidence
 from router.rollout.state import RolloutState
 from router.rollout.verdict import Ruling
+
+_log = logging.getLogger(__name__)
 
 _BUSY = 1.0
 """Seconds SQLite waits for a lock that another connection holds."""
@@ -86,12 +93,14 @@ class Journal:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._note: note.Note | None = None
         with self._explained("opened"):
             path.parent.mkdir(parents=True, exist_ok=True)
             self._lock = _lock(path)
         try:
             self._connection = self._open()
             self.write()  # nothing: finds out now whether anything can be
+            self._take_in_note()
         except BaseException:
             os.close(self._lock)
             raise
@@ -145,10 +154,50 @@ class Journal:
                 if connection.in_transaction:
                     connection.execute("ROLLBACK")
 
+    def jot(self, *records: Record) -> None:
+        """Of records that could not be written, where rollouts are and who brought them there: on disk when it
+        returns, in place of what was jotted down before. Raises JournalError where that is not possible either."""
+        states = {state.deployment: state for record in records for state in record.states}
+        entries = [replace(entry, evidence={}, gates=()) for record in records for entry in record.entries]
+        newest = max((record.generation for record in records), default=0)
+        withdrawn = tuple(number for record in records for number in record.withdrawn)
+        record = Record(newest, tuple(states.values()), tuple(entries), withdrawn)
+        noted = msgspec.json.encode(record)
+        if len(noted) > note.MOST:
+            noted = msgspec.json.encode(replace(record, entries=()))  # where rollouts are counts most
+        if self._note is None:
+            raise JournalError(f"no room was set aside beside the journal {self._path}")
+        with self._explained("noted beside"):
+            self._note.write(noted)
+
+    def settle(self) -> None:
+        """What was jotted down is written by now. (Where it can't be taken out it does no harm: it is older.)"""
+        if self._note is not None:
+            with suppress(OSError):
+                self._note.clear()
+
     def close(self) -> None:
         """Gives the lock back."""
         self._connection.close()
+        if self._note is not None:
+            self._note.close()
         os.close(self._lock)
+
+    def _take_in_note(self) -> None:
+        """What is newer than all that was written. Raises JournalError where it can't be written yet: to go on
+        without it would be to forget it."""
+        try:
+            self._note = note.Note(self._path.with_name(self._path.name + ".note"))
+            noted = self._note.read()
+        except OSError as error:
+            _log.warning("no room can be set aside beside the journal, for when the disk is full: %s", error)
+            return
+        if noted:
+            record = self._decoded(noted.decode(), Record)
+            if record.generation > self.generation():
+                _log.warning("taking in what the last controller could not write into the journal")
+                self.write(record)
+            self.settle()
 
     def _open(self) -> sqlite3.Connection:
         with self._explained("read"):

@@ -3,11 +3,15 @@ log can't: pairs are dropped and counted, live traffic does not notice, and it g
 
 import asyncio
 import resource
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from tests.integration.test_promises import HALF
+import pytest
+
 from tests.support.receivers import Webhook, receiver
-from tests.support.routers import Load, Router, deployment, ids, version
+from tests.support.routers import HALF, Load, Router, deployment, ids, version
 from tests.support.upstreams import model
 from tests.support.workers import until
 
@@ -54,6 +58,52 @@ async def test_a_rollback_is_in_force_and_says_that_it_is_not_on_disk_and_an_edi
         assert (state["phase"], state["changed"]["why"]) == ("rolled_back", "now")
         assert {await version(router.port) for _ in range(20)} == {"v1"}
     assert load.failures == []
+
+
+@contextmanager
+def small_disk(path: Path, size: str) -> Iterator[Path]:
+    """A file system of that size, in memory. Skips where this process may not mount one."""
+    path.mkdir()
+    made = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", path], capture_output=True, check=False
+    )
+    if made.returncode:
+        pytest.skip(f"no file system of its own can be mounted: {made.stderr.decode().strip()}")
+    try:
+        yield path
+    finally:
+        subprocess.run(["umount", "--lazy", path], check=True)
+
+
+def fill(file: Path) -> None:
+    """Takes the last byte of the disk."""
+    with file.open("wb", buffering=0) as filling, suppress(OSError):
+        while True:
+            filling.write(bytes(512))
+
+
+async def test_a_rollback_on_a_full_disk_is_known_to_the_next_controller(tmp_path: Path) -> None:
+    """It was killed before there was room again; and while there is none, no controller starts that does not know."""
+    with small_disk(tmp_path / "disk", "2m") as disk:
+        async with model("v1") as one, model("v2") as two:
+            router = Router(tmp_path, {"m": deployment(HALF, v1=one.url, v2=two.url)}, workers=1)
+            router.write(router.text().replace(f"{tmp_path}/db", f"{disk}/db"))
+            async with router:
+                fill(disk / "rest")
+                answer = await router.act("rollback", reason="now")
+                assert answer["persisted"] is False
+                router.kill()
+                with pytest.raises(AssertionError):
+                    await router.start()
+                assert "disk is full" in router.log.read_text()
+                assert {await version(router.port) for _ in range(20)} == {"v1"}, "the workers serve on"
+                (disk / "rest").unlink()
+                await router.start()
+                state = await router.deployment()
+                assert (state["phase"], state["changed"]["why"]) == ("rolled_back", "now")
+                events = [each["what"] for each in state["events"]]
+                assert "rollback" in events
+                assert {await version(router.port) for _ in range(20)} == {"v1"}
 
 
 async def test_pairs_that_find_no_room_are_counted_and_the_log_and_the_sinks_go_on_by_themselves(

@@ -5,9 +5,10 @@ import json
 import os
 import signal
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -265,6 +266,94 @@ def test_contexts_to_connect_with_follow_their_files(
     assert known.get(files, 100.0 + 3 * tls.CHECK_EVERY) is not first
     with pytest.raises(OSError, match="No such file"):
         known.get(ClientFiles(ca="/nowhere.pem"), 0.0)
+
+
+def half_renewed(authority: Authority, name: str, *hosts: str) -> tuple[str, str, bytes]:
+    """The files of a certificate of which only the certificate is renewed as yet, and what its key will be."""
+    cert, key = authority.issue(name, *hosts)
+    old_key = Path(key).read_bytes()
+    authority.issue(name, *hosts)
+    new_key = Path(key).read_bytes()
+    Path(key).write_bytes(old_key)
+    return cert, key, new_key
+
+
+def test_a_half_renewed_certificate_costs_no_connection(authority: Authority) -> None:
+    known = ClientContexts()
+    files = ClientFiles(authority.ca, *authority.issue("router", "router"))
+    first = known.get(files, 0.0)
+    *_, key, new_key = half_renewed(authority, "router", "router")
+    assert known.get(files, 2 * tls.CHECK_EVERY) is first
+    Path(key).unlink()
+    assert known.get(files, 4 * tls.CHECK_EVERY) is first
+    Path(key).write_bytes(new_key)
+    assert known.get(files, 6 * tls.CHECK_EVERY) is not first
+
+
+def test_what_is_wrong_with_files_in_use_is_said_until_it_is_right(authority: Authority) -> None:
+    in_use = tls.InUse()
+    pair = ("", *authority.issue("listener", "localhost"))
+    wanted = {pair, (authority.ca, "", "")}
+    assert in_use.look(wanted) == ()
+    cert, key, new_key = half_renewed(authority, "listener", "localhost")
+    for _ in range(2):
+        (said,) = in_use.look(wanted)
+        assert said == f"{key} is not the key of this certificate; what it held before stays in use"
+    Path(cert).rename(cert + ".away")
+    assert in_use.look(wanted) == (
+        f"{cert} can't be read: No such file or directory; what it held before stays in use",
+    )
+    Path(cert + ".away").rename(cert)
+    Path(key).write_bytes(new_key)
+    assert in_use.look(wanted) == ()
+
+
+@pytest.mark.slow
+async def test_edits_and_new_workers_work_while_a_certificate_is_half_renewed(
+    authority: Authority, tmp_path: Path
+) -> None:
+    pair = authority.issue("router", "localhost")
+    async with model("a") as upstream:
+        router = Router(tmp_path, {"m": in_yaml(v1=upstream.url, path="/m/**")}, workers=1)
+        router.write(speaking_tls(router, *pair))
+        async with router:
+            context = ssl.create_default_context(cafile=authority.ca)
+            async with httpx.AsyncClient(verify=context) as client:
+                data, admin = (f"https://localhost:{port}" for port in (router.port, router.admin_port))
+
+                async def status() -> dict[str, Any]:
+                    told: dict[str, Any] = (await client.get(f"{admin}/api/v1/config")).json()["status"]
+                    return told
+
+                async def comes(what: Callable[[dict[str, Any]], bool]) -> None:
+                    async with asyncio.timeout(4 * tls.CHECK_EVERY):
+                        while not what(await status()):
+                            await asyncio.sleep(0.1)
+
+                before = await serial(router.port, authority.ca)
+                _, key, new_key = half_renewed(authority, "router", "localhost")
+                await comes(lambda told: any("is not the key" in each for each in told["warnings"]))
+                router.deployments["n"] = in_yaml(v1=upstream.url, path="/n/**")
+                router.write(speaking_tls(router, *pair))
+                digest = (await status())["digest"]
+                await comes(lambda told: told["digest"] != digest)
+                assert (await status())["error"] is None
+                assert (await client.get(f"{data}/n/x")).status_code == 200
+                assert await serial(router.port, authority.ca) == before
+                at = ["--admin", admin, "--ca", authority.ca]
+                told = await asyncio.to_thread(CliRunner().invoke, cli, ["status", *at])
+                assert "a certificate can't be renewed" in told.output
+                (worker,) = router.children("router.worker")
+                os.kill(worker, signal.SIGKILL)
+                await until(lambda: router.children("router.worker") not in ([], [worker]))
+                assert await serial(router.port, authority.ca) == before, (
+                    "a worker that starts now serves too"
+                )
+                Path(key).write_bytes(new_key)
+                await comes(lambda told: not told["warnings"])
+                async with asyncio.timeout(2 * tls.CHECK_EVERY):
+                    while await serial(router.port, authority.ca) == before:
+                        await asyncio.sleep(0.1)
 
 
 async def test_a_renewed_certificate_is_used_without_a_restart(authority: Authority, tmp_path: Path) -> None:

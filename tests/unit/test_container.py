@@ -1,7 +1,8 @@
-"""The Dockerfile keeps its promises, as far as reading it can tell; it is built where there is an engine."""
+"""The Dockerfile keeps its promises, as far as reading it can tell; docs/operations.md says how it was built."""
 
 import json
 import re
+import tomllib
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -55,6 +56,33 @@ def test_it_does_not_run_as_root() -> None:
 def test_only_var_has_to_be_writable() -> None:
     assert only("VOLUME") == only("WORKDIR") + "/var"
     assert "PYTHONDONTWRITEBYTECODE=1" in only("ENV")
+
+
+def test_the_standard_library_is_compiled_before_nobody_may_write_it() -> None:
+    """Python's own image has none of it compiled; a health check took four times the CPU for that."""
+    names = [name for name, _ in STAGES[-1]]
+    (compiling,) = (run for run in of(STAGES[-1], "RUN") if "compileall" in run)
+    assert 'sysconfig.get_path("stdlib")' in compiling
+    assert names.index("RUN") < names.index("USER")
+
+
+def test_what_builds_the_wheel_is_there_and_must_compile_it() -> None:
+    """An image that is not compiled takes twice the CPU, and would say so only when somebody asks."""
+    (installing,) = (run for run in of(STAGES[0], "RUN") if "constraints.txt" in run)
+    assert installing.startswith("ROUTER_COMPILE=1 ")
+    assert any("install" in run and "gcc" in run for run in of(STAGES[0], "RUN"))
+    backend = tomllib.loads((ROOT / "pyproject.toml").read_text())["build-system"]["build-backend"]
+    copied = " ".join(of(STAGES[0], "COPY")).split()
+    assert {f"{backend}.py", "setup.py"} <= set(copied)
+
+
+def test_the_extras_that_can_be_asked_for_exist() -> None:
+    text = (ROOT / "Dockerfile").read_text()
+    (named,) = re.findall(r"--build-arg EXTRAS=(\S+)", text)
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    assert set(named.split(",")) <= set(extras)
+    assert of(STAGES[0], "ARG") == ["EXTRAS="], "none, unless they are asked for"
+    assert any('".${EXTRAS:+[$EXTRAS]}"' in run for run in of(STAGES[0], "RUN"))
 
 
 def test_the_controller_is_process_1_and_gets_sigterm() -> None:

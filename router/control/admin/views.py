@@ -5,7 +5,6 @@ from typing import Any
 
 from msgspec import to_builtins
 
-from router.config.loader import mask
 from router.control.controller import Controller
 from router.control.terms import ConfigStatus, Deployment
 from router.rollout.journal import Entry
@@ -21,11 +20,11 @@ INTERVALS = 20
 """Up to so many deployments are listed with intervals at what their gates say: each takes about a millisecond."""
 
 
-def deployments(controller: Controller) -> dict[str, Any]:
+def deployments(controller: Controller, intervals: bool = True) -> dict[str, Any]:
     """Every deployment, sorted by name."""
     specs = _specs(controller)
     known = controller.deployments()
-    said = controller.report if len(known) <= INTERVALS else controller.rulings
+    said = controller.report if intervals and len(known) <= INTERVALS else controller.rulings
     shown = [_deployment(controller, each, specs, said(each.state.deployment)) for each in known]
     return {"deployments": shown, "generation": controller.generation}
 
@@ -42,13 +41,12 @@ def history(entries: Iterable[Entry]) -> dict[str, Any]:
 
 def config(controller: Controller) -> dict[str, Any]:
     """The configuration in force, secrets masked, and how it stands."""
-    shown = None if controller.config is None else mask(controller.config)
-    return {"config": shown, "status": _status(controller.status)}
+    return {"config": controller.masked(), "status": _status(controller.status)}
 
 
 def _specs(controller: Controller) -> dict[str, Any]:
-    specs: dict[str, Any] = {} if controller.config is None else mask(controller.config)["deployments"]
-    return specs
+    masked = controller.masked()
+    return {} if masked is None else masked["deployments"]
 
 
 def _deployment(
@@ -87,4 +85,5 @@ def _status(status: ConfigStatus) -> dict[str, Any]:
         "loaded_at": status.loaded_at,
         "error": status.error or None,
         "failed_at": status.failed_at or None,
+        "warnings": status.warnings,
     }

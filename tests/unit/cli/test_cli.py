@@ -85,7 +85,8 @@ def test_it_starts_fast(arguments: list[str]) -> None:
 
 
 def test_the_version() -> None:
-    assert CliRunner().invoke(main, ["--version"]).output == f"router, version {router.__version__}\n"
+    built = "compiled" if router.COMPILED else "not compiled"
+    assert CliRunner().invoke(main, ["--version"]).output == f"router, version {router.__version__} ({built})\n"
 
 
 @pytest.mark.parametrize(

@@ -75,6 +75,11 @@ def test_nothing_is_wrong() -> None:
             FINE,
             "\na.yaml:3: no\na.yaml:4: no",
         ),
+        (
+            CONFIG | {"status": {"error": None, "warnings": ["k.pem is not \x1bthe key"]}},
+            FINE,
+            "a certificate can't be renewed: k.pem is not the key",
+        ),
     ],
 )
 def test_each_trouble_is_one_problem(config: dict[str, Any], found: Condition, said: str) -> None:

@@ -124,6 +124,14 @@ def test_certificates_are_what_they_should_be_and_each_is_looked_at_once() -> No
     assert asked == [("", "a", "b"), ("c", "", "")]
 
 
+def test_certificates_in_use_are_not_asked_about_again() -> None:
+    """Half a renewal of theirs is no reason to refuse an edit; other files are looked at as ever."""
+    values = {"listen": {"tls": {"cert": "a", "key": "b"}}, "admin": {"tls": {"cert": "a", "key": "c"}}}
+    source = Source(Place("f.yaml", 1), values)
+    found = check(source, lambda _: False, nothing_wrong, {("", "a", "b")})
+    assert [each.path for each in found] == ["admin.tls.cert", "admin.tls.key"]
+
+
 def test_tokens_differ_in_name_and_value() -> None:
     tokens = [
         {"name": "a", "token": "1"},

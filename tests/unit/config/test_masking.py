@@ -55,6 +55,18 @@ def test_no_secret_is_left_wherever_it_stood() -> None:
         assert (prometheus["url"], prometheus["headers"]) == ("http://prometheus:9090", {"x-key": "***"})
 
 
+def test_what_requests_prove_themselves_with_is_not_shown_where_they_are_matched_by_it() -> None:
+    """By its name: a header that no pair shows either."""
+    versions = {"v1": {"url": "http://a:1"}, "v2": {"url": "http://b:1"}}
+    preview = {"header": "X-Api-Key", "value": HUSH}
+    rollout = {"pattern": "blue_green", "blue": "v1", "green": "v2", "preview": preview}
+    match = {"path": "/a", "headers": {"x-api-key": HUSH, "x-tenant": "acme"}}
+    loan = {"match": match, "versions": versions, "rollout": rollout}
+    shown = mask(Config.model_validate({"deployments": {"loan": loan}}))["deployments"]["loan"]
+    assert HUSH not in json.dumps(shown)
+    assert shown["match"]["headers"] == {"x-api-key": "***", "x-tenant": "acme"}
+
+
 def test_what_is_no_secret_stays() -> None:
     shown = mask(Config.model_validate(CONFIG))
     loan = shown["deployments"]["loan"]

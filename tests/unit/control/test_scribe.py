@@ -142,3 +142,40 @@ async def test_closing_does_not_wait_for_a_disk_that_hangs(tmp_path: Path) -> No
     async with asyncio.timeout(15):
         await scribe.close()
     disk.well.set()
+
+
+async def test_what_is_owed_is_jotted_down_until_it_is_written(
+    scribe: Scribe, disk: Disk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    jotted: list[list[int]] = []
+    monkeypatch.setattr(disk, "jot", lambda *records: jotted.append([each.generation for each in records]))
+    monkeypatch.setattr(disk, "settle", lambda: jotted.append([]))
+    disk.broken = True
+    await scribe.on_disk(scribe.owe(Record(1)))
+    await scribe.on_disk(scribe.owe(Record(2)))
+    await scribe.retry()
+    disk.broken = False
+    await scribe.retry()
+    await scribe.ask(Record(3))
+    assert jotted == [[1], [1, 2], []], "once for what is new, and nothing where nothing is owed"
+
+
+async def test_what_can_not_be_jotted_down_is_tried_again(
+    scribe: Scribe, disk: Disk, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    tries = 0
+
+    def full(*records: Record) -> None:
+        nonlocal tries
+        tries += 1
+        raise JournalError("full")
+
+    monkeypatch.setattr(disk, "jot", full)
+    disk.broken = True
+    assert not await scribe.on_disk(scribe.owe(Record(1)))
+    await scribe.retry()
+    assert tries == 2
+    assert "will not know of it" in caplog.text
+    disk.broken = False
+    await scribe.retry()
+    assert scribe.settled

@@ -10,8 +10,10 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from router.rollout import journal as module
+from router.rollout import note
 from router.rollout.evidence_counts import Arm, Block, Exposed, Sample
 from router.rollout.journal import Entry, Journal, JournalError, Record
 from router.rollout.phase import Phase
@@ -248,3 +250,89 @@ def test_what_gates_said_comes_back(journal: Journal) -> None:
     told = msgspec.structs.replace(entry(1), gates=said)
     journal.write(Record(1, entries=(told,)))
     assert journal.history("loan") == [told]
+
+
+# What is jotted down
+
+
+def test_what_was_jotted_down_is_taken_in_by_the_next_one(path: Path) -> None:
+    journal = Journal(path)
+    journal.write(Record(3, (LOAN, FRAUD)))
+    back = replace(LOAN, phase=Phase.ROLLED_BACK, share=0)
+    journal.jot(Record(4, (back,)), Record(4, entries=(entry(1),)))
+    journal.close()
+    later = Journal(path)
+    assert later.states() == {"loan": back, "fraud": FRAUD}
+    assert later.generation() == 4
+    assert later.history("loan") == [replace(entry(1), evidence={})]
+    later.close()
+
+
+def test_what_was_written_meanwhile_counts_before_what_was_jotted_down(path: Path) -> None:
+    journal = Journal(path)
+    journal.jot(Record(4, (replace(LOAN, phase=Phase.ROLLED_BACK),)))
+    journal.write(Record(5, (LOAN,)))  # and killed before it took the note out
+    journal.close()
+    later = Journal(path)
+    assert later.states() == {"loan": LOAN}
+    later.close()
+
+
+def test_a_note_is_gone_once_it_is_settled_or_taken_in(path: Path) -> None:
+    journal = Journal(path)
+    journal.jot(Record(4, (LOAN,)))
+    journal.settle()
+    journal.close()
+    journal = Journal(path)
+    assert journal.states() == {}
+    journal.jot(Record(4, (LOAN,)))
+    journal.close()
+    Journal(path).close()
+    assert note.Note(path.with_name(path.name + ".note")).read() == b""
+
+
+def test_of_many_rollouts_where_they_are_is_kept_before_who_brought_them_there(path: Path) -> None:
+    journal = Journal(path)
+    states = tuple(replace(LOAN, deployment=f"d{n}") for n in range(900))
+    journal.jot(Record(4, states, tuple(entry(n) for n in range(900))))
+    journal.close()
+    later = Journal(path)
+    assert len(later.states()) == 900
+    assert later.history("loan") == []
+    later.close()
+
+
+def test_nobody_goes_on_without_what_was_jotted_down(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While the disk is still full the next controller does not start: it would send requests to what was rolled
+    back."""
+    journal = Journal(path)
+    journal.jot(Record(4, (LOAN,)))
+    journal.close()
+    whole = Journal.write
+
+    def full(self: Journal, *records: Record) -> None:
+        if records:
+            raise JournalError("full")
+        whole(self)
+
+    monkeypatch.setattr(Journal, "write", full)
+    with pytest.raises(JournalError, match="full"):
+        Journal(path)
+    monkeypatch.undo()
+    later = Journal(path)
+    assert later.states() == {"loan": LOAN}
+    later.close()
+
+
+def test_without_room_the_journal_works_and_nothing_can_be_jotted_down(
+    path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path.parent.mkdir(parents=True)
+    path.with_name(path.name + ".note").mkdir()  # where no file can be
+    journal = Journal(path)
+    assert "no room can be set aside" in caplog.text
+    journal.write(Record(1, (LOAN,)))
+    with pytest.raises(JournalError, match="no room was set aside"):
+        journal.jot(Record(2, (LOAN,)))
+    journal.settle()
+    journal.close()
