@@ -38,8 +38,8 @@ class Shown(NamedTuple):
 
 
 class Picture:
-    """One look at the router, on as many lines as the terminal has: `top`, then all deployments, in short where they
-    would not fit otherwise, while there is room."""
+    """One look at the router, on as many lines as the terminal has: `top`, then all deployments while there is room;
+    the first of them in full as far as the others still fit in short."""
 
     def __init__(self, top: Sequence[Text], shown: Sequence[Shown]) -> None:
         self._top = top
@@ -52,9 +52,14 @@ class Picture:
             return console.render_lines(Group(*parts), options.update(height=None), pad=False)
 
         lines = rows(*map(one_line, self._top))
-        blocks = [rows(block_of(each)) for each in self._shown]
-        if len(lines) + sum(map(len, blocks)) > height:
-            blocks = [rows(short_block_of(each)) for each in self._shown]
+        blocks = [rows(short_block_of(each)) for each in self._shown]
+        room = height - len(lines) - sum(map(len, blocks))
+        for index, each in enumerate(self._shown):
+            whole = rows(block_of(each))
+            room -= len(whole) - len(blocks[index])
+            if room < 0:
+                break
+            blocks[index] = whole
         for index, block in enumerate(blocks):
             left = len(blocks) - index
             if len(lines) + len(block) + (left > 1) > height:

@@ -134,7 +134,11 @@ class _Line:
 
     def __init__(self) -> None:
         self.moments: deque[tuple[float, msgspec.Raw]] = deque()
-        self._sums: deque[tuple[float, int, int]] = deque()
+        self._rates: deque[float] = deque()
+        self._pairs: deque[tuple[int, int]] = deque()
+        self._compared = self._matched = (
+            0  # the sums of those pairs: a pulse is asked for more often than one is added
+        )
         self._recent: deque[tuple[float, dict[tuple[str, str], SeriesTotals]]] = deque(maxlen=RECENT)
         self._rows: dict[RowKey, SeriesTally] | None = None
 
@@ -180,31 +184,38 @@ class _Line:
         requests = sum(each.requests for each in moment.live.values())
         self.moments.append((moment.at, msgspec.Raw(_encode(moment))))
         compared, matched = (sum(each[side] for each in pairs.values()) for side in (0, 1))
-        self._sums.append((requests / seconds, compared, matched))
+        self._rates.append(round(requests / seconds, 2))
+        self._pairs.append((compared, matched))
+        self._compared += compared
+        self._matched += matched
         self._recent.append((seconds, {key: each for key, each in news.items() if key[1] == LIVE}))
         while len(self.moments) > kept:
             self.moments.popleft()
-            self._sums.popleft()
+            self._rates.popleft()
+            compared, matched = self._pairs.popleft()
+            self._compared -= compared
+            self._matched -= matched
 
     def pulse(self) -> Pulse:
         seconds = sum(each for each, _ in self._recent)
         versions = {version for _, news in self._recent for version, _ in news}
         return Pulse(
             {version: self._beat(version, seconds) for version in sorted(versions)},
-            [round(rate, 2) for rate, _, _ in self._sums],
-            sum(compared for _, compared, _ in self._sums),
-            sum(matched for _, _, matched in self._sums),
+            list(self._rates),
+            self._compared,
+            self._matched,
         )
 
     def _beat(self, version: str, seconds: float) -> Beat:
-        requests, errors, duration = 0, 0, _NOTHING
+        requests, errors = 0, 0
+        durations: dict[int, int] = {}
         for _, news in self._recent:
             if (totals := news.get((version, LIVE))) is not None:
                 requests, errors = requests + totals.requests, errors + totals.errors
-                duration = merge(duration, totals.duration)
-        return Beat(
-            round(requests / seconds, 3), round(errors / seconds, 3), _micro(quantile(duration, 0.95))
-        )
+                for bucket, count in totals.duration.counts.items():
+                    durations[bucket] = durations.get(bucket, 0) + count
+        p95 = quantile(Histogram(durations, 0.0), 0.95)
+        return Beat(round(requests / seconds, 3), round(errors / seconds, 3), _micro(p95))
 
 
 def _grown(total: SeriesTotals, row: SeriesTally, old: SeriesTally) -> SeriesTotals:

@@ -149,7 +149,10 @@ export function ask(dialog, api, one, name) {
     };
     dialog.onclose = () => done(null);
     dialog.showModal();
-    dialog.querySelector("input[name=reason]").focus();
+    // Where a number is asked for it comes first: what is typed and entered at once must not become a reason.
+    const first = dialog.querySelector("input[type=number]") ?? dialog.querySelector("input[name=reason]");
+    first.focus();
+    first.select();
   });
 }
 
@@ -201,6 +204,7 @@ function part(one, body, change) {
       }),
       h("input", {
         type: "number",
+        required: true,
         min: 0,
         max: 100,
         step: 0.01,

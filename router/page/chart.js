@@ -4,9 +4,10 @@
  *     {title, show, lines, bounds, events, from, to, gap, least, part}
  *
  * `show` writes a value; the scale reaches to `least` at least, and where `part` is true it is one of parts of a whole,
- * which ends at 1 and begins where the lines are. A line is {name, style, points: [{at, y, low, high}]} with `style` one of the classes
- * l0 l1 l2 l3, and `copy` for a dashed one; `low` and `high` make a band. A bound is {at, name}, an event {at, name}.
- * Where a point has no value, or the next comes more than `gap` seconds later, the line has a gap.
+ * which ends at 1 and begins where the lines are. A line is {name, style, points: [{at, since, y, low, high}]} with
+ * `style` one of the classes l0 l1 l2 l3, and `copy` for a dashed one; a point is what came from `since` to `at`, `low`
+ * and `high` make a band. A bound is {at, name}, an event {at, name}. Where a point has no value, or begins more than
+ * `gap` seconds after the one before, the line has a gap.
  *
  * The pointer or the arrow keys move a read-out, in all charts at once. A table below says the same in words.
  */

@@ -4,7 +4,7 @@ import { buttons } from "./actions.js";
 import { h } from "./dom.js";
 import { count, percent, rate, seconds, share, when, wilson, word } from "./format.js";
 import { gates } from "./gates.js";
-import { candidateOf, gatesOf, stepsOf, styleOf, versions } from "./model.js";
+import { candidateOf, gatesOf, stepsOf, styleOf, versions, waitsFor } from "./model.js";
 import { emptyView, phase, refusedEdit, sharesBar, versionName } from "./parts.js";
 import { ramp } from "./ramp.js";
 
@@ -32,7 +32,7 @@ export function deployment(live, { quantile, setQuantile, act }) {
       h(
         "div",
         { class: "where-words" },
-        h("p", { class: "waits" }, h("b", {}, "Waits for "), one.waits_for),
+        h("p", { class: "waits" }, h("b", {}, "Waits for "), waitsFor(one, live.age)),
         h(
           "p",
           { class: "quiet" },
@@ -205,7 +205,7 @@ function compute(live, quantile) {
     name: `${word(event.what)}: ${share(event.share)}`,
     kind: event.what,
   }));
-  const frame = { from, to, events, gap: every * 2.5, least: 0, bounds: [] };
+  const frame = { from, to, events, gap: every * 1.5, least: 0, bounds: [] };
   const firstByte = quantile === "p50" ? "first_byte_p50" : "first_byte_p95";
   const charts = [
     {
@@ -256,6 +256,8 @@ function compute(live, quantile) {
   return charts;
 }
 
+const timeOf = (moment) => ({ at: moment.at, since: moment.at - moment.seconds });
+
 /** One line for what each version answers, and one for what candidates do with copies. */
 function lines(live, value) {
   const { one, moments } = live;
@@ -263,7 +265,7 @@ function lines(live, value) {
   const line = (version, kind) => ({
     name: kind === "copies" ? `${version} copies` : version,
     style: `${styleOf(one, version)}${kind === "copies" ? " copy" : ""}`,
-    points: moments.map((moment) => ({ at: moment.at, y: value(moment[kind]?.[version], moment) })),
+    points: moments.map((moment) => ({ ...timeOf(moment), y: value(moment[kind]?.[version], moment) })),
   });
   const seen = (version, kind) => moments.some((moment) => moment[kind]?.[version]?.requests > 0);
   return versions(one).flatMap((version) => [
@@ -289,7 +291,7 @@ function agreement(live) {
       start += 1;
     }
     const found = wilson(matched, compared);
-    return { at: moment.at, y: found?.share ?? null, low: found?.low ?? null, high: found?.high ?? null };
+    return { ...timeOf(moment), y: found?.share ?? null, low: found?.low ?? null, high: found?.high ?? null };
   });
   return { name: "pairs alike", style: styleOf(one, candidateOf(one) ?? ""), points };
 }

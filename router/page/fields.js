@@ -5,6 +5,10 @@ import { count, percent } from "./format.js";
 
 export const nameOf = (field) => field || "the whole body";
 
+/** The field that a difference belongs to, as the comparison names it: `*` for positions in lists, but for that of a
+ * V2 output. */
+export const fieldOf = (at) => at.replace(/(?<!^\/outputs)\/\d+(?=\/|$)/g, "/*");
+
 /**
  * The rows of the tree over `fields` ({field, disagreement, …}, `field` a JSON pointer): {depth, text, full, field},
  * where `field` is null for a heading that only stands over others. What leads to one field only is one row.

@@ -18,11 +18,19 @@ export function gates(one) {
       names ? `${says}: ${names}.` : "None: time and people move this rollout.",
     );
   }
-  return h(
-    "ul",
-    { class: "gates" },
-    one.gates.map((ruling, index) => gate(ruling, index, specs)),
-  );
+  return [
+    h(
+      "ul",
+      { class: "gates" },
+      one.gates.map((ruling, index) => gate(ruling, index, specs)),
+    ),
+    one.gates.some((ruling) => ruling.numbers.interval) &&
+      h(
+        "p",
+        { class: "quiet" },
+        "Intervals are of this step, at 95 %. Verdicts weigh the evidence of the whole rollout, and for a pass the more the further the next step goes: so an interval may reach beyond a bound that is passed.",
+      ),
+  ];
 }
 
 function gate(ruling, index, specs) {

@@ -31,6 +31,11 @@ class Page {
     this.followed = null;
     this.browse = this.#fresh();
     addEventListener("hashchange", () => this.go());
+    // The address says what is looked at, so a jump within the page is no address.
+    document.querySelector(".skip").addEventListener("click", (event) => {
+      event.preventDefault();
+      $("view").focus();
+    });
     setInterval(() => document.hidden || this.draw(), 1000); // ages and times left
     this.go();
     this.live.start();
@@ -42,15 +47,18 @@ class Page {
 
   go() {
     const [, view, name, tab] = location.hash.split("/").map(decodeURIComponent);
-    const before = this.route?.name;
+    const before = this.route;
     if (view === "config") this.route = { view };
     else if (view === "deployments" && name)
       this.route = { view: tab === "pairs" ? "pairs" : "deployment", name };
     else this.route = { view: "overview" };
-    if (before !== this.route.name) this.browse = this.#fresh();
+    if (before?.name !== this.route.name) this.browse = this.#fresh();
     this.live.go(this.route);
     scrollTo(0, 0);
     this.draw();
+    // What was clicked may be gone: whoever uses the keyboard or hears the page begins where the new view does.
+    if (before !== undefined && !this.live.refused && document.activeElement === document.body)
+      $("view").focus({ preventScroll: true });
   }
 
   async sign(token) {
@@ -158,6 +166,7 @@ class Page {
     const { live, route } = this;
     const lost = live.lost && !live.refused;
     document.body.classList.toggle("stale", Boolean(lost));
+    $("view").setAttribute("aria-label", route.name ?? (route.view === "config" ? "Configuration" : "Deployments"));
     document.title = [
       live.one && route.name
         ? `${route.name} ${live.one.phase.replace("_", " ")}`

@@ -50,6 +50,12 @@ export function left(one, age) {
   return Math.max(0, one.hold - one.held - (goesOn ? age : 0));
 }
 
+/** What it waits for; the time left in that sentence is counted on, as that of the ramp is. */
+export function waitsFor(one, age) {
+  const remains = left(one, age);
+  return one.waits_for.replace(/^(the \w+: )\w+ left/, `$1${span(remains)} left`);
+}
+
 /** Whether somebody should look: it fails, it is undone, it waits for a person. */
 export function troubled(one) {
   if (one.phase === "rolled_back") return "bad";

@@ -2,7 +2,7 @@
 
 import { h } from "./dom.js";
 import { count, percent, rate, seconds, word } from "./format.js";
-import { candidateOf, troubled } from "./model.js";
+import { candidateOf, troubled, waitsFor } from "./model.js";
 import { emptyView, figure, phase, refusedEdit, sharesBar, sparkline } from "./parts.js";
 
 const FILTERED_FROM = 6;
@@ -36,7 +36,7 @@ export function overview(live, filter, setFilter) {
     h(
       "ul",
       { key: "cards", class: "cards" },
-      found.map((one) => card(one, live.pulses?.[one.name])),
+      found.map((one) => card(one, live.pulses?.[one.name], live.age)),
     ),
     !found.length &&
       h(
@@ -47,7 +47,7 @@ export function overview(live, filter, setFilter) {
   ];
 }
 
-function card(one, pulse) {
+function card(one, pulse, age) {
   const beats = Object.values(pulse?.versions ?? {});
   const requests = sum(beats, "rate");
   const errors = requests ? sum(beats, "errors") / requests : null;
@@ -75,7 +75,7 @@ function card(one, pulse) {
           h("span", { class: "badge" }, one.spec?.rollout ? word(one.pattern) : "proxied"),
         ),
       ),
-      h("p", { class: "waits" }, h("b", {}, "waits for "), one.waits_for),
+      h("p", { class: "waits" }, h("b", {}, "waits for "), waitsFor(one, age)),
     ),
     h("div", { class: "card-shares" }, sharesBar(one)),
     h(

@@ -3,7 +3,7 @@
 import { head } from "./deployment.js";
 import { bodyView, excerpts, jsonLines, words } from "./diff.js";
 import { h } from "./dom.js";
-import { fieldTable, nameOf } from "./fields.js";
+import { fieldOf, fieldTable, nameOf } from "./fields.js";
 import { count, number, percent, seconds, when, word } from "./format.js";
 import { emptyState, emptyView, verdict } from "./parts.js";
 
@@ -182,21 +182,26 @@ function browser(browse, set, fields) {
     ),
     browse.problem && h("p", { class: "notice bad", role: "alert" }, browse.problem),
     !found && !browse.problem && h("p", { class: "quiet", role: "status" }, "Reading the log…"),
-    found?.length === 0 && h("p", { class: "quiet", role: "status" }, "The log has no such pair."),
+    found?.length === 0 && h("p", { class: "quiet", role: "status" }, noneFound(browse.field)),
     found?.length > 0 &&
       h(
         "ul",
         { class: "pairs" },
         found.map((pair) => {
           const key = `${pair.exchange} ${pair.shadow.version}`;
-          return h("li", { key }, row(pair, key, open, set), open === key && sideBySide(pair));
+          return h("li", { key }, row(pair, key, browse, set), open === key && sideBySide(pair));
         }),
       ),
   ];
 }
 
-function row(pair, key, open, set) {
-  const first = pair.differences[0];
+/** A pair names only the first of its differences, and of many fields only the first are counted by name. */
+const noneFound = (field) =>
+  `The log has no such pair.${field === null ? "" : " A pair lists its first 20 differences: one beyond them is counted above, and not found here."}`;
+
+/** A pair as one line, with the difference that was asked for, else with its first. */
+function row(pair, key, { open, field }, set) {
+  const first = pair.differences.find((each) => fieldOf(each.at) === field) ?? pair.differences[0];
   return h(
     "button",
     {

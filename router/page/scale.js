@@ -48,13 +48,14 @@ export function nearest(sorted, at) {
   return low > 0 && at - sorted[low - 1] < sorted[low] - at ? low - 1 : low;
 }
 
-/** Runs of points with a value, cut where one is missing or the next comes more than `gap` later. */
+/** Runs of points with a value, cut where one is missing or where nobody looked for more than `gap`: a point is what
+ * came since `since`, or at `at` alone. */
 export function runs(points, gap) {
   const found = [];
   let run = [];
   for (const point of points) {
     const last = run.at(-1);
-    if (last && (point.y === null || point.at - last.at > gap)) {
+    if (last && (point.y === null || (point.since ?? point.at) - last.at > gap)) {
       found.push(run);
       run = [];
     }

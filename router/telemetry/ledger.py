@@ -225,12 +225,27 @@ class Ledger:
 
     def summary(self, deployment: str) -> dict[str, VersionSummary]:
         """The numbers of each version that was ever counted, for people."""
-        # Picked before they are merged: merging all histograms would take long with many deployments.
-        series = {key: totals for key, totals in self._base.items() if key[0] == deployment}
-        _add_rows(series, [row for _, row in self.rows(deployment)])
-        pairs = {key: totals for key, totals in self.pairs().items() if key[0] == deployment}
-        versions = {key[1] for key in series} | {key[2] for key in pairs}
-        return {version: _summarize(version, series, pairs) for version in sorted(versions)}
+        sums: dict[tuple[str, str], _Sum] = {}
+        for (name, version, role), totals in self._base.items():
+            if name == deployment:
+                sums.setdefault((version, role), _Sum()).add(totals)
+        for _, row in self.rows(deployment):
+            sums.setdefault((row.version, row.role), _Sum()).add(row)
+        verdicts: dict[str, dict[str, int]] = {}
+        for recorder in (self._recorder_base, *self._recorders.values()):
+            for pair in recorder.pairs.rows(deployment):
+                known = verdicts.setdefault(pair.shadow, {})
+                if pair.primary != pair.shadow and not pair.slice:  # slices count pairs again
+                    _add_counts(known, pair.verdicts)
+        versions = {version for version, _ in sums} | verdicts.keys()
+        return {
+            version: _summarize(
+                sums.get((version, "live"), _Sum()).totals(),
+                sums.get((version, "shadow"), _Sum()).totals(),
+                verdicts.get(version, {}),
+            )
+            for version in sorted(versions)
+        }
 
     def _recorded(self) -> "_Recorder":
         return _Recorder.merged((self._recorder_base, *self._recorders.values()))
@@ -317,17 +332,36 @@ def _add_counts(total: dict[_K, int], more: Mapping[_K, int]) -> None:
         total[key] = total.get(key, 0) + count
 
 
-def _summarize(
-    version: str,
-    series: Mapping[SeriesKey, SeriesTotals],
-    pairs: Mapping[PairKey, PairTotals],
-) -> VersionSummary:
-    by_role = {role: totals for (_, name, role), totals in series.items() if name == version}
-    live, shadow = by_role.get("live", SeriesTotals()), by_role.get("shadow", SeriesTotals())
-    verdicts: dict[str, int] = {}
-    for (_, primary, copied), totals in pairs.items():
-        if copied == version != primary:
-            _add_counts(verdicts, totals.verdicts)
+class _Sum:
+    """What is shown of one version in one role, added up in place: a list of deployments asks for many of them."""
+
+    __slots__ = ("_broken", "_codes", "_duration", "_fallbacks", "_in_flight")
+
+    def __init__(self) -> None:
+        self._codes: dict[int, int] = {}
+        self._duration: dict[int, int] = {}
+        self._in_flight = self._fallbacks = self._broken = 0
+
+    def add(self, more: SeriesTotals | SeriesTally) -> None:
+        _add_counts(self._codes, more.codes)
+        _add_counts(self._duration, more.duration.counts)
+        self._in_flight += more.in_flight
+        self._fallbacks += more.fallbacks
+        self._broken += more.broken
+
+    def totals(self) -> SeriesTotals:
+        """Without the first bytes and the sum of the durations."""
+        return SeriesTotals(
+            self._codes,
+            Histogram(self._duration, 0.0),
+            _EMPTY,
+            self._in_flight,
+            self._fallbacks,
+            self._broken,
+        )
+
+
+def _summarize(live: SeriesTotals, shadow: SeriesTotals, verdicts: Mapping[str, int]) -> VersionSummary:
     return VersionSummary(
         requests=live.requests,
         errors=live.errors,

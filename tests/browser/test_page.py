@@ -20,7 +20,7 @@ from tests.browser.browsing import (
     tab,
 )
 from tests.browser.stage import staged
-from tests.support.routers import Router, ask, deployment, version
+from tests.support.routers import Router, ask, canary, deployment, version
 from tests.support.upstreams import model
 
 pytestmark = [pytest.mark.browser, needs_chromium, pytest.mark.timeout(180)]
@@ -50,6 +50,12 @@ async def test_the_page_opens_complains_of_nothing_and_stays_at_home(tmp_path: P
             await page.page.locator(".card a").click()
             await page.shows("h1", "m")
             await page.shows("time-chart h3", "Requests a second")
+            focus = "[document.activeElement.id, document.activeElement.ariaLabel]"
+            assert await page.page.evaluate(focus) == ["view", "m"]  # not lost with the list
+            await page.page.locator(".skip").focus()
+            await page.page.keyboard.press("Enter")
+            assert await page.page.evaluate(focus) == ["view", "m"]
+            assert await page.text("h1") == "m\n= steady\nproxied"
             await page.page.get_by_role("link", name="Configuration").click()
             await page.shows("pre", '"listen"')
             assert await own_faults(page) == []
@@ -209,6 +215,23 @@ async def test_the_read_out_is_reached_by_keyboard_and_said_aloud(tmp_path: Path
         assert await page.page.evaluate("document.activeElement.innerText") == "Pause"
 
 
+@pytest.mark.slow
+async def test_what_is_no_share_is_not_sent(tmp_path: Path) -> None:
+    async with model("v1") as one, model("v2") as two:
+        spec = deployment(canary("{share: 10%, hold: 1h}"), v1=one.url, v2=two.url)
+        async with Router(tmp_path, {"m": spec}, workers=1) as router, opened(router) as page:
+            await page.go("deployments/m")
+            await page.press("Set share…")
+            for typed in ("", "250", "3"):  # entered at once, as one does who knows what he wants
+                await page.page.keyboard.press("Control+a")
+                await page.page.keyboard.press("Delete")
+                await page.page.keyboard.type(typed)
+                await page.page.keyboard.press("Enter")
+            await page.shows(".said", "v2 3%")
+            events = [each["what"] for each in (await router.deployment())["events"]]
+            assert events.count("share") == 1
+
+
 PLACES = (
     "",
     "deployments/loan",
@@ -237,6 +260,7 @@ async def _audit(running: Browser, router: Router, axe: str) -> dict[str, list[s
             for place in PLACES:
                 await page.go(place)
                 await page.page.locator("main h1").first.wait_for()
+                assert await page.page.evaluate("scrollY") == 0  # the name of what is shown is to be seen
                 if place.endswith("pairs"):
                     await page.page.locator(".pair").first.click()
                 found[f"{scheme} {size['width']} {place}"] = await faults(page, axe) + await own_faults(page)

@@ -10,6 +10,7 @@ from aiohttp.test_utils import TestServer
 from playwright.async_api import Page
 
 from router.control.admin.pages import read_page, show
+from router.pairs.details import field
 from router.pairs.intervals import wilson
 from tests.browser.browsing import browser, needs_chromium
 
@@ -56,6 +57,15 @@ FIELDS = [
     ("/outputs/1/data/*", 0.1),
     ("/outputs/0/data/*", 0.4),
 ]
+WAITS = [
+    ("progressing", "the hold: 9m30s left, then 50%", "the hold: 9m 25s left, then 50%"),
+    ("soaking", "the soak: 9m30s left, then it is promoted", "the soak: 9m 25s left, then it is promoted"),
+    (
+        "paused",
+        "resume, to go on; paused by ci: 2 left to check",
+        "resume, to go on; paused by ci: 2 left to check",
+    ),
+]
 TREE = [  # what differs most first; a way without a fork is one row
     (0, "/outputs", False),
     (1, "/0/data/*", True),
@@ -100,6 +110,8 @@ async def test_they_compute_what_they_say() -> None:
         line = [point(0, 1), point(3, 2), point(6, None), point(9, 3), point(30, 4)]
         runs = await call("scale", "runs", line, 7.5)
         assert [[each["at"] for each in run] for run in runs] == [[0, 3], [9], [30]]
+        late = {"at": 30, "since": 9, "y": 4}  # somebody looked late, and at all of it
+        assert len(await call("scale", "runs", [*line[:-1], late], 4.5)) == 2
 
         # The interval is the one that the comparison shows.
         ours, theirs = await call("format", "wilson", 95, 100), wilson(95, 100)
@@ -130,6 +142,14 @@ async def test_they_compute_what_they_say() -> None:
         assert await call("diff", "excerpts", "b" * 99, "a") == ["b" * 39 + "…", "a"]
         assert await call("parts", "thinned", [1, 2, 3, 4, 6], 3) == [1, 2.5, 5]
         assert await call("parts", "thinned", [1, 2], 3) == [1, 2]
+
+        for at in ("/a/b", "/predictions/17/3", "/outputs/1/data/17", "/x/outputs/1", "/a1/2b", "status", ""):
+            assert await call("fields", "fieldOf", at) == field(at)
+
+        # Time goes on between two answers of the router, in words as in the ramp.
+        for phase, told, shown in WAITS:
+            one = {"phase": phase, "hold": 600, "held": 30, "waits_for": told}
+            assert await call("model", "waitsFor", one, 5) == shown
 
         found = await call("fields", "tree", [differing(name, part) for name, part in FIELDS])
         assert [(each["depth"], each["text"], bool(each["field"])) for each in found] == TREE

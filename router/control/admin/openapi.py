@@ -42,6 +42,13 @@ _LAST = _query(
     "Read the newest files of the log until they hold so many pairs, 200000 by default; or all.",
     type="string",
 )
+_INTERVALS = _query(
+    "intervals",
+    "no: without intervals at what gates say, which cost the router most of the time this call takes. "
+    "In a long list there are none anyway.",
+    type="string",
+    enum=["yes", "no"],
+)
 _SINCE = _query("since", "Only moments after this Unix time.", type="number")
 _NUMBER_OF = {
     "name": "number",
@@ -140,7 +147,7 @@ _BEGUN = _response("It has begun.", reference("Erasing"))
 _ONE = "/api/v1/deployments/{name}"
 
 _PATHS: dict[str, Any] = {
-    "/api/v1/deployments": _look("All deployments.", reference("Deployments")),
+    "/api/v1/deployments": _look("All deployments.", reference("Deployments"), _INTERVALS),
     _ONE: _tagged(
         _look(
             "One deployment: spec, pattern, phase, step, shares, counts, events.",

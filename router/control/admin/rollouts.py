@@ -122,7 +122,10 @@ class Rollouts:
         return handle
 
     async def deployments(self, request: web.Request) -> web.Response:
-        return json_of(views.deployments(self._controller))
+        intervals = request.query.get("intervals", "yes")
+        if intervals not in ("yes", "no"):
+            raise Refused(400, f"intervals: {intervals!r} is neither yes nor no", known=("yes", "no"))
+        return json_of(views.deployments(self._controller, intervals == "yes"))
 
     async def deployment(self, request: web.Request) -> web.Response:
         name = name_in(request)

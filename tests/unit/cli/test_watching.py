@@ -91,6 +91,9 @@ def test_many_deployments_are_shown_in_short_and_what_does_not_fit_is_named() ->
         f"d{number}" for number in range(7)
     ]
     assert not any("waits for" in line for line in seven)
+    three = lines_of(*many[:3], height=24)
+    first = [line.split()[0] for line in three if line.startswith(("d", "  waits"))]
+    assert first == ["d0", "waits", "d1", "waits", "d2"]
     assert max(map(len, (two, seven, twelve))) <= 24
     assert twelve[-1] == "… and 5 more: router status NAME --watch"
 

@@ -205,6 +205,16 @@ async def test_what_is_shown_is_what_the_description_says(api: Api) -> None:
     assert await api.get("deployments/loan/samples") == {"samples": []}
 
 
+async def test_a_list_is_asked_for_with_or_without_intervals(api: Api) -> None:
+    for wanted in ("yes", "no"):
+        shown = await api.get(f"deployments?intervals={wanted}")
+        assert [each["name"] for each in shown["deployments"]] == [
+            each["name"] for each in (await api.get("deployments"))["deployments"]
+        ]
+    status, answer = await api.call("GET", "deployments?intervals=maybe")
+    assert (status, answer["known"]) == (400, ["yes", "no"])
+
+
 async def test_history_is_limited(api: Api) -> None:
     for _ in range(3):
         await api.post("deployments/loan/restart")

@@ -1,11 +1,14 @@
 """What an edit may change while the router runs, and what waits for a restart."""
 
+import asyncio
+import time
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from router.config.schema import Config
-from router.control.plane import with_fixed
+from router.control.plane import take, with_fixed
 
 RUNNING: dict[str, Any] = {
     "listen": "127.0.0.1:80",
@@ -68,3 +71,24 @@ def test_tokens_change_without_a_restart(caplog: pytest.LogCaptureFixture) -> No
     wanted = config(admin={"listen": "127.0.0.1:81", "tokens": [{"name": "b", "token": "87654321"}]})
     assert with_fixed(wanted, config()) == wanted
     assert caplog.text == ""
+
+
+async def test_looking_costs_what_it_computes_and_not_the_time_in_which_others_have_the_machine() -> None:
+    turns = []
+
+    def steps() -> Iterator[None]:
+        for number in range(3):
+            time.sleep(0.05)  # as where somebody else has the processor
+            turns.append(number)
+            yield
+
+    async def meanwhile() -> None:
+        while len(turns) < 3:
+            turns.append(-1)
+            await asyncio.sleep(0)
+
+    other = asyncio.create_task(meanwhile())
+    spent = await take(steps())
+    await other
+    assert spent < 0.05
+    assert turns[:3] == [0, -1, 1]  # everything else has its turn

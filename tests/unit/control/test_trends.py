@@ -137,6 +137,19 @@ def test_the_line_is_bounded_and_shorter_where_there_are_many(monkeypatch: pytes
     assert set(found.pulses()) == {"other"}
 
 
+def test_pairs_of_moments_that_are_no_longer_kept_are_in_no_pulse(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trends, "MOST", 2)
+    counts = FakeCounts()
+    found = Trends(counts)
+    matches, mismatches = 0, 0
+    for index, (matching, differing) in enumerate([(0, 0), (5, 1), (3, 0), (0, 2), (7, 4)]):
+        matches, mismatches = matches + matching, mismatches + differing
+        counts.compared["m", "v1", "v2"] = PairTotals({"match": matches, "mismatch": mismatches}, {})
+        look(found, ["m"], 3.0 * index)
+    pulse = found.pulses()["m"]
+    assert (pulse.compared, pulse.matched) == (2 + 11, 0 + 7)
+
+
 def test_a_clock_that_is_set_back_hurts_nobody() -> None:
     counts = FakeCounts()
     found = Trends(counts)

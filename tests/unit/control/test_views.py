@@ -18,6 +18,7 @@ from router.control.orders import RESTART
 from router.control.terms import Confirmation
 from router.errors import Refused
 from router.rollout.journal import Journal
+from router.rollout.verdict import Ruling
 from router.telemetry.ledger import Ledger
 
 SCHEMAS = document()["components"]["schemas"]
@@ -109,6 +110,34 @@ def test_a_refused_configuration_is_on_every_deployment(controller: Controller) 
 def test_secrets_are_masked(controller: Controller) -> None:
     assert "very-secret" not in str(views.config(controller))
     assert views.config(controller)["config"]["admin"]["tokens"][0]["name"] == "ci"
+
+
+async def test_what_is_shown_of_the_configuration_is_made_once_for_each_edit(controller: Controller) -> None:
+    shown = controller.masked()
+    assert views.deployment(controller, "canary")["spec"]["rollout"]["steps"][0]["share"] == 0.1
+    assert controller.masked() is shown
+    assert controller.config is not None
+    edited = controller.config.model_dump(exclude_defaults=True, exclude={"admin"})
+    edited["deployments"]["canary"]["rollout"]["steps"] = [{"share": "20%"}]
+    await controller.apply(Loaded(Config.model_validate(edited), "d2", ()))
+    assert views.deployment(controller, "canary")["spec"]["rollout"]["steps"][0]["share"] == 0.2
+    assert views.config(controller)["config"]["admin"]["tokens"] == []
+
+
+def test_a_list_has_intervals_unless_nobody_wants_them(
+    controller: Controller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worked_out: list[str] = []
+
+    def report(name: str) -> tuple[Ruling, ...]:
+        worked_out.append(name)
+        return ()
+
+    monkeypatch.setattr(controller, "report", report)
+    views.deployments(controller, intervals=False)
+    assert worked_out == []
+    views.deployments(controller)
+    assert worked_out == sorted(ROLLOUTS)
 
 
 def test_an_unknown_name_is_refused(controller: Controller) -> None:

@@ -116,7 +116,8 @@ def test_summary_of_a_deployment() -> None:
     )
     ledger.recorder_tally("r", pairs(3, 1))
     noise = PairTally("d", "v2", "v2", {"match": 1, "mismatch": 9}, {})
-    ledger.recorder_tally("r", RecorderTally((noise,), ()))
+    again = PairTally("d", "v1", "v2", {"mismatch": 1}, {}, slice="eu")
+    ledger.recorder_tally("r", RecorderTally((noise, again), ()))
     (version, numbers), = ledger.summary("d").items()  # fmt: skip
     assert version == "v2"
     assert (numbers.requests, numbers.errors, numbers.in_flight) == (2, 1, 1)
