@@ -12,9 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.test_promises import HALF
 from tests.support.accounts import SETTLE, live_counts, miscounted
-from tests.support.routers import BROKEN, Load, Router, ask, deployment
+from tests.support.routers import BROKEN, HALF, Load, Router, ask, deployment
 from tests.support.upstreams import Upstream, model, read_request
 from tests.support.workers import connect, get, read_answer, until
 

@@ -11,8 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.integration.test_promises import HALF
-from tests.support.routers import Load, Router, canary, deployment, ids, version
+from tests.support.routers import HALF, Load, Router, canary, deployment, ids, version
 from tests.support.upstreams import model
 
 COMMANDS: list[tuple[str, dict[str, Any]]] = [

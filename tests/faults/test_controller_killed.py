@@ -12,9 +12,8 @@ import msgspec
 import pytest
 
 from router.rollout.state import RolloutState
-from tests.integration.test_promises import HALF
 from tests.support.accounts import SETTLE, live_counts, miscounted
-from tests.support.routers import Load, Router, ask, canary, deployment, ids, version
+from tests.support.routers import HALF, Load, Router, ask, canary, deployment, ids, version
 from tests.support.upstreams import Upstream, model, read_request
 from tests.support.workers import connect, read_answer, until
 

@@ -9,8 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.test_promises import HALF
-from tests.support.routers import Load, Router, ask, canary, deployment, version
+from tests.support.routers import HALF, Load, Router, ask, canary, deployment, version
 from tests.support.upstreams import model
 from tests.support.workers import until
 

@@ -13,7 +13,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.test_promises import HALF
 from tests.support.accounts import (
     SETTLE,
     Footprint,
@@ -26,7 +25,7 @@ from tests.support.accounts import (
     open_files,
     unaccounted,
 )
-from tests.support.routers import Load, Router, Sent, deployment
+from tests.support.routers import HALF, Load, Router, Sent, deployment
 from tests.support.upstreams import Upstream, read_request
 from tests.support.workers import until
 
@@ -222,18 +221,20 @@ async def roll_back_a_hundred_times(rig: Rig) -> None:
 @dataclass(frozen=True)
 class Fault:
     """`errors` are the x-router-error that clients may see because of it; `breaks`: some requests end without an
-    answer; `untold`: at most so many answers of a killed process, which it had no time to count."""
+    answer; `untold`: at most so many answers of a killed process, which it had no time to count, and `unpaired` of
+    them are in no pair either: their halves were still on the way (test_recorder_killed.py has which may be)."""
 
     strike: Callable[[Rig], Awaitable[None]]
     errors: frozenset[str] = frozenset()
     breaks: bool = False
     untold: int = 0
+    unpaired: int = 0
 
 
 GONE = frozenset({"connect_failed", "upstream_reset", "no_endpoint"})
 LATE = GONE | {"timeout"}
 FAULTS = {
-    "a worker is killed": Fault(kill_a_worker, breaks=True, untold=250),
+    "a worker is killed": Fault(kill_a_worker, breaks=True, untold=250, unpaired=50),
     "the recorder is killed": Fault(kill_the_recorder),
     "the controller is killed": Fault(kill_the_controller),
     "an upstream is killed": Fault(kill_an_upstream, GONE, breaks=True),
@@ -278,7 +279,7 @@ async def explained(steady: Rig, fault: Fault) -> None:
     samples = await router.metrics()
     for name, load in loads.items():
         assert miscounted(live_counts(samples, name), load.sent, fault.untold) == []
-    assert await unaccounted(router, "m", loads["m"]) == 0
+    assert await unaccounted(router, "m", loads["m"]) <= fault.unpaired
     await steady.drop_connections()
     try:
         await until(lambda: grown(steady.before, router, Growth()) == [], 5.0)

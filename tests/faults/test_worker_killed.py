@@ -5,8 +5,7 @@ import os
 import signal
 from pathlib import Path
 
-from tests.integration.test_promises import HALF
-from tests.support.routers import Load, Router, deployment, ids, version
+from tests.support.routers import HALF, Load, Router, deployment, ids, version
 from tests.support.upstreams import model
 
 

@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.test_promises import HALF
-from tests.support.routers import Load, Router, deployment
+from tests.support.routers import HALF, Load, Router, deployment
 from tests.support.upstreams import model
 
 TOKEN = "operator-secret"

@@ -1,5 +1,6 @@
 """A real recorder process, fed over real sockets as the controller and the workers feed it."""
 
+import asyncio
 import json
 import os
 import signal
@@ -351,3 +352,18 @@ def test_the_log_is_one_json_object_a_line(recorder: Recorder) -> None:
     body = msgspec.json.decode(line)["shadow"]
     assert (body["body_encoding"], body["body"]) == ("text", '{"secret":"[redacted]","x":NaN}')
     assert os.stat(path).st_mode & 0o007 == 0
+
+
+@pytest.mark.parametrize(("worked", "turns"), [(0.0, 1), (0.004, 1), (0.5, 101)])
+async def test_after_pairs_that_took_long_the_links_have_more_turns(worked: float, turns: int) -> None:
+    """In one turn a link reads 256 KiB: after half a second of comparing, all that came meanwhile is read."""
+    seen = 0
+
+    def count() -> None:
+        nonlocal seen
+        seen += 1
+        asyncio.get_running_loop().call_soon(count)
+
+    asyncio.get_running_loop().call_soon(count)
+    await router_recorder._let_links_read(worked)
+    assert seen == turns

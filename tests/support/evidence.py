@@ -9,6 +9,7 @@ from router.rollout.evidence import Evidence
 from router.rollout.evidence_state import Trial
 from router.rollout.gates import Gate
 from router.rollout.inference import NOTHING, Terms, score_terms
+from router.rollout.verdict import Ruling
 from router.telemetry.counters import bucket_of
 
 STABLE, CANDIDATE = "v1", "v2"
@@ -85,3 +86,19 @@ def evidence(*watching: Gate, share: int = 500, mirror: int = 0, **settings: Any
     found = Evidence(Trial(STABLE, CANDIDATE, tuple(watching), **settings))
     found.expose(1, share, mirror)
     return found
+
+
+ERRORS = gates({"error_rate": {}})
+
+
+def ruling(found: Evidence, following: int = 10_000) -> Ruling:
+    """What the first gate says."""
+    return found.judge(found.trial.gates, following)[0]
+
+
+def fed(found: Evidence, *tallies: SeriesTally, at: float, source: str = "w0") -> Ruling:
+    """Told these counts and closed at that time; what the first gate says then."""
+    for tally in tallies:
+        found.take(source, tally)
+    found.close(at)
+    return ruling(found)

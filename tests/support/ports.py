@@ -9,11 +9,19 @@ FIRST, BLOCKS, BLOCK = 15_000, 42, 400
 
 
 def _of_this_process() -> Iterator[int]:
-    """Each process of the suite begins in a block of its own."""
-    begin = os.getpid() * 13 % BLOCKS * BLOCK
-    while True:
-        for at in range(BLOCKS * BLOCK):
-            yield FIRST + (begin + at) % (BLOCKS * BLOCK)
+    """Each process that runs tests has a block to itself, whatever else runs tests on this machine: it holds a name
+    among the abstract sockets of its network for as long as it lives."""
+    begin = os.getpid() * 13
+    with socket.socket(socket.AF_UNIX) as name:
+        for at in range(BLOCKS):
+            block = FIRST + (begin + at) % BLOCKS * BLOCK
+            try:
+                name.bind(f"\0ports of tests from {block}")
+            except OSError:
+                continue
+            break
+        while True:
+            yield from range(block, block + BLOCK)
 
 
 _PORTS = _of_this_process()

@@ -36,6 +36,10 @@ def canary(steps: str, more: str = "") -> str:
     return f"{{pattern: canary, stable: v1, candidate: v2, steps: [{steps}]{more}}}"
 
 
+HALF = canary("{share: 50%, hold: 1h}")
+"""A candidate that answers half of the requests, for longer than any test runs."""
+
+
 @dataclass
 class Router:
     """`async with Router(tmp_path, {"m": deployment(...)}) as router`: started and serving.

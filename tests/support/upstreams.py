@@ -122,3 +122,25 @@ def scripted(*answers: bytes | None, then_close: bool = False) -> Upstream:
 
     upstream = Upstream(handler)
     return upstream
+
+
+def silent() -> Upstream:
+    """Takes requests and never answers."""
+
+    async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while (seen := await read_request(reader)) is not None:
+            upstream.requests.append(seen)
+
+    upstream = Upstream(handler)
+    return upstream
+
+
+def refusing() -> Upstream:
+    """Reads a request and hangs up."""
+
+    async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if (seen := await read_request(reader)) is not None:
+            upstream.requests.append(seen)
+
+    upstream = Upstream(handler)
+    return upstream

@@ -74,6 +74,17 @@ async def test_a_comparison_says_what_it_looked_at(api: Api, tmp_path: Path) -> 
         assert problem["detail"].startswith(word)
 
 
+async def test_what_of_the_log_is_torn_is_named(api: Api, tmp_path: Path) -> None:
+    write_pairs(tmp_path, "match", "mismatch")
+    (path,) = (tmp_path / "pairs" / "loan").iterdir()
+    whole = path.stat().st_size
+    with path.open("ab") as file:
+        file.write(b'{"id": "torn')
+    for what in ("pairs", "comparison"):
+        shown = await api.get(f"deployments/loan/{what}")
+        assert shown["torn"] == [f"{path}: from byte {whole} on a line is torn, left out"]
+
+
 async def test_a_subject_is_erased_by_its_key_which_nobody_shows(
     api: Api, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -9,7 +9,7 @@ import pytest_asyncio
 from hypothesis import given
 from hypothesis import strategies as st
 
-from router.channel import Frame, Half, Link, Taken
+from router.channel import Frame, Half, Link, Taken, encode
 from router.dataplane import capture
 from router.dataplane.capture import RecorderLink, Tap, Tapped
 from router.telemetry.events import EventCounter
@@ -174,3 +174,39 @@ async def test_closing_sends_what_waits(recorder: Recorder) -> None:
     recorder.takes = True
     await link.close()
     await until(lambda: len(recorder.captures) == 20, what="all recorded")
+
+
+async def test_closing_waits_until_all_is_taken(recorder: Recorder) -> None:
+    """A recorder that has what was sent and dies before it says so has lost it."""
+    await recorder.start()
+    events = EventCounter()
+    link = RecorderLink(recorder.path, asyncio.get_running_loop(), events)
+    link.start()
+    await until(lambda: link._link is not None, what="connected")
+    for _ in range(3):
+        link.send(half("last"))
+    closing = asyncio.create_task(link.close())
+    await until(lambda: len(recorder.captures) == 3, what="all at the recorder")
+    recorder.links[0].send(Taken(2))
+    await until(lambda: len(link._untaken) == 1, what="two taken")
+    assert not closing.done()
+    recorder.links[0].send(Taken(1))
+    await closing
+    assert events.counts == {}
+
+
+async def test_what_was_sent_goes_to_the_next_recorder_before_what_waits(recorder: Recorder) -> None:
+    await recorder.start()
+    link = RecorderLink(recorder.path, asyncio.get_running_loop(), EventCounter())
+    link.start()
+    await until(lambda: link._link is not None, what="connected")
+    link.send(half("sent"))
+    await until(lambda: len(recorder.captures) == 1, what="the first one sent")
+    lost = link._link
+    assert lost is not None
+    link.send(half("waits"))
+    link._on_lost(lost)
+    assert [data for _, data in link._waiting] == [encode(half("sent")), encode(half("waits"))]
+    recorder.takes = True
+    await link.close()
+    lost.close()
