@@ -128,6 +128,7 @@ class Erase(Frame, frozen=True):
 
 class Erasing(Frame, frozen=True):
     """How far an erasure has come, in bytes of the log, and what it found (`pairs.erasure.Erased`: records, files).
+    `log` is the root of the files looked at; of deployments that are `unconfigured` no key of `pairs.hash` is known.
     With `finished` nothing more comes; `error` says what stopped it before its end."""
 
     number: int
@@ -138,6 +139,8 @@ class Erasing(Frame, frozen=True):
     unattributed: int = 0
     undelivered: int = 0
     busy: int = 0
+    log: str = ""
+    unconfigured: tuple[str, ...] = ()
     finished: bool = False
     error: str = ""
 

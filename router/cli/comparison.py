@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from router.cli.client import Session, deployment_path, talks_to_router
+from router.cli.pairlog import say_torn
 from router.cli.wording import number, percent, plain
 from router.pairs.stats import LAST
 
@@ -43,7 +44,9 @@ def stats(session: Session, name: str, last: int | None, everything: bool, live:
     if sum((last is not None, everything, live)) > 1:
         raise click.UsageError("--last, --all and --live exclude each other")
     query = {"source": "live"} if live else {"last": "all" if everything else str(last or LAST)}
-    session.show(session.admin.wait_for(deployment_path(name, "comparison"), **query), statistics)
+    answer = session.admin.wait_for(deployment_path(name, "comparison"), **query)
+    session.show(answer, statistics)
+    say_torn(answer.get("torn", ()))
 
 
 def statistics(answer: Answer) -> RenderableType:

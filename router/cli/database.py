@@ -12,9 +12,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from router.cli.client import Failed
+from router.cli.sound import sound
 from router.cli.wording import plain
 from router.pairs.columns import FLAT, NESTED, Column
 from router.pairs.extract import Selection, timestamp
+from router.pairs.segments import Torn
 from router.pairs.values import parse
 
 MAX_LINE = 256 << 20
@@ -34,9 +36,11 @@ class Rows(NamedTuple):
 
 
 class Database:
-    """Two views of the same pairs: `pairs` as in the log, `flat` with one column for each value."""
+    """Two views of the same pairs: `pairs` as in the log, `flat` with one column for each value. `torn` is what was
+    left out of the segments because a crash cut it off or a file is damaged."""
 
-    def __init__(self, duckdb: Any, paths: Sequence[Path]) -> None:
+    def __init__(self, duckdb: Any, paths: Sequence[Path], torn: Sequence[Torn]) -> None:
+        self.torn = torn
         self._duckdb = duckdb
         self._connection = duckdb.connect(":memory:")
         self._paths = paths
@@ -108,16 +112,17 @@ class Database:
 
 @contextmanager
 def opened(paths: Sequence[Path]) -> Iterator[Database]:
-    """The database of these segments. Raises Failed when DuckDB is not installed."""
+    """The database of these segments, once the packed ones are checked. Raises Failed when DuckDB is not installed."""
     try:
         duckdb = importlib.import_module("duckdb")
     except ImportError:
         raise Failed("this needs DuckDB, an optional extra: pip install 'router[sql]'") from None
-    database = Database(duckdb, paths)
-    try:
-        yield database
-    finally:
-        database.close()
+    with sound(paths) as found:
+        database = Database(duckdb, found.paths, found.torn)
+        try:
+            yield database
+        finally:
+            database.close()
 
 
 def view_of_pairs(paths: Sequence[Path]) -> str:

@@ -127,4 +127,4 @@ def _write_parquet(
         database.write_parquet(
             out, columns, selection, lambda percent: progress.update(task, completed=percent)
         )
-    say_torn(paths)
+    say_torn(database.torn)

@@ -1,7 +1,7 @@
 """What commands that read a pair log from its files share: where it lies, from when to when, what is damaged."""
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from functools import wraps
 from pathlib import Path
@@ -16,7 +16,8 @@ from router.config.loader import load
 from router.config.schema import Config
 from router.errors import ConfigError
 from router.pairs.comparators.base import VERDICTS
-from router.pairs.extract import Extract, NoLog, Selection, log_files, torn_ends
+from router.pairs.extract import Extract, NoLog, Selection, log_files
+from router.pairs.segments import Torn
 
 ROOT = Path("var/pairs")
 """Where the log lies when nothing else is said: the default of `pairs.path` in the YAML."""
@@ -83,13 +84,12 @@ def files_at(place: Path) -> list[Path]:
 
 def say_damaged(extract: Extract) -> None:
     """Names on stderr what was left out, for none of it is in the result."""
-    for torn in extract.torn:
-        click.echo(f"router: {torn}", err=True)
+    say_torn(extract.torn)
     if extract.damaged:
         click.echo(f"router: {number(extract.damaged, 'damaged line')} left out", err=True)
 
 
-def say_torn(paths: Sequence[Path]) -> None:
-    """The same, where the files are read by another."""
-    for path in torn_ends(paths):
-        click.echo(f"router: {path}: the last line is torn, left out", err=True)
+def say_torn(found: Iterable[Torn | str]) -> None:
+    """The same of what was torn or damaged, also in the words of the router that read it."""
+    for torn in found:
+        click.echo(f"router: {torn}", err=True)

@@ -17,6 +17,7 @@ from router.cli.client import Failed, Session, deployment_path, talks_to_router
 from router.cli.comparison import stats
 from router.cli.erase import erase
 from router.cli.export import export
+from router.cli.pairlog import say_torn
 from router.cli.sql import sql
 from router.cli.wording import number, plain
 
@@ -50,10 +51,15 @@ pairs.add_command(sql)
 pairs.add_command(erase)
 
 
-def recent(session: Session, name: str, limit: int, **wanted: str | None) -> list[Pair]:
-    """The newest pairs, newest first; `wanted` may name a verdict and a request id."""
+def recent(session: Session, name: str, limit: int, said: set[str], **wanted: str | None) -> list[Pair]:
+    """The newest pairs, newest first; `wanted` may name a verdict and a request id. What of the log is torn or damaged
+    is named on stderr, but for what was `said` before."""
     query = {key: value for key, value in wanted.items() if value}
-    found: list[Pair] = session.admin.get(deployment_path(name, "pairs"), limit=limit, **query)["pairs"]
+    answer = session.admin.get(deployment_path(name, "pairs"), limit=limit, **query)
+    torn = answer.get("torn", ())
+    say_torn(each for each in torn if each not in said)
+    said.update(torn)
+    found: list[Pair] = answer["pairs"]
     return found
 
 
@@ -130,12 +136,13 @@ def in_full(pair: Pair) -> RenderableType:
 
 def news(session: Session, name: str, verdict: str | None, first: int) -> Iterator[list[Pair]]:
     """The last `first` pairs, then what came since the look before, oldest first, once a second."""
-    found = recent(session, name, POLLED, verdict=verdict)
+    said: set[str] = set()
+    found = recent(session, name, POLLED, said, verdict=verdict)
     yield found[:first][::-1]
     while True:
         seen = {key_of(pair) for pair in found}
         time.sleep(POLL)
-        found = recent(session, name, POLLED, verdict=verdict) or found
+        found = recent(session, name, POLLED, said, verdict=verdict) or found
         fresh = [pair for pair in reversed(found) if key_of(pair) not in seen]
         if len(fresh) == POLLED:
             click.echo("pairs come faster than they are shown: some are left out", err=True)
@@ -186,7 +193,7 @@ def show(session: Session, name: str, id: str | None, verdict: str | None, limit
       router pairs show loan-approval --verdict mismatch --limit 3
       router pairs show loan-approval 4f2c9a
     """
-    found = recent(session, name, limit, verdict=verdict, id=id)
+    found = recent(session, name, limit, set(), verdict=verdict, id=id)
     if id and not found:
         raise Failed(f"no such pair of a request {id!r} is in the log of {name}")
     session.show(found, lambda found: Group(*map(in_full, reversed(found))))

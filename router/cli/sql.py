@@ -18,7 +18,7 @@ from router.cli.output import UNBOUNDED, output, show
 from router.cli.pairlog import files_at, finds_log, say_torn, segments_of
 from router.cli.progress import share_bar
 from router.cli.wording import plain
-from router.pairs.segments import deployments
+from router.pairs.segments import deployments, segments
 
 SHOWN = 200
 """Rows of a table that are shown; the other formats have them all."""
@@ -51,13 +51,14 @@ def sql(query: str, names: tuple[str, ...], form: str, root: Path) -> None:
         task = progress.add_task("asking", total=100)
         rows = database.query(query, lambda percent: progress.update(task, completed=percent))
     WRITERS[form](rows)
-    say_torn(paths)
+    say_torn(database.torn)
 
 
 def _segments(root: Path, names: tuple[str, ...]) -> list[Path]:
     if names:
         return [path for name in names for path in segments_of(root, name)]
-    inside = [path for directory in deployments(root) for path in segments_of(root, directory.name)]
+    logged = (directory.name for directory in deployments(root) if segments(directory))
+    inside = [path for name in logged for path in segments_of(root, name)]
     return inside or files_at(root)
 
 

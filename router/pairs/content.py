@@ -61,12 +61,17 @@ class Content:
         text = _text(self.data, cut=self.cut)
         return (self.data, "base64") if text is None else (text, "text")
 
-    def _logged_hidden(self) -> tuple[Any, str]:
+    def rewritten(self) -> bytes:
+        """The value as JSON, hidden parts as they are shown; nothing where there is none."""
         if self.value is ABSENT:
+            return b""
+        return dump_strict(self.value) if self.strict else dump(self.value)
+
+    def _logged_hidden(self) -> tuple[Any, str]:
+        text = self.rewritten()
+        if not text:
             return None, "redacted"
-        if self.strict:
-            return msgspec.Raw(dump_strict(self.value)), "json"
-        return dump(self.value).decode(), "text"
+        return (msgspec.Raw(text), "json") if self.strict else (text.decode(), "text")
 
 
 def open_message(message: Message) -> Content:

@@ -64,7 +64,7 @@ class Eraser:
 
     def _everywhere(self, log: Path) -> list[str]:
         """Every deployment that has a log, or may have pairs on their way there."""
-        return sorted({path.name for path in deployments(log)} | self._pipeline.deployments())
+        return sorted({path.name for path in deployments(log)} | self._pipeline.deployments().keys())
 
     async def _erase(
         self, order: Erase, log: Path, finders: dict[str, Finder], tell: Callable[[Erasing], None]
@@ -94,9 +94,15 @@ class Eraser:
                 unattributed=erased.unattributed,
                 undelivered=left,
                 busy=erased.busy + held,
+                log=_absolute(log),
+                unconfigured=tuple(sorted(finders.keys() - self._pipeline.deployments().keys())),
                 finished=True,
             )
         )
+
+
+def _absolute(log: Path) -> str:
+    return str(log.absolute())
 
 
 def _where(order: Erase) -> str:

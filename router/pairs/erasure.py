@@ -13,14 +13,16 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import msgspec
 import zstandard
 
+from router.pairs.redaction import digest
 from router.pairs.segments import PACKED, PLAIN, lines
 from router.pairs.sinks.outlets import DIRECTORY as QUEUES
 from router.pairs.subject import Subjects
+from router.pairs.values import REDACTED, parse
 
 Progress = Callable[[int, int], None]
 """Bytes of files looked at, of all there are."""
@@ -28,6 +30,7 @@ Progress = Callable[[int, int], None]
 
 class _Request(msgspec.Struct):
     headers: dict[str, str]
+    body: Any = None
 
 
 class _Line(msgspec.Struct):
@@ -59,7 +62,7 @@ class Erased(msgspec.Struct):
 
 
 class Finder:
-    """Tells the lines of one subject, by its hash, or by its key in the headers where a line has no hash.
+    """Tells the lines of one subject, by its hash, or by its key in the request where a line has no hash.
 
     `keys`: under which further ones the subject may have been hashed.
     """
@@ -68,6 +71,7 @@ class Finder:
         self._subjects = subjects
         self.hashes = subjects.candidates(key, keys)
         self._hashes = frozenset(each.encode() for each in self.hashes)
+        self._digests = frozenset(_digests(key, {subjects.key, *keys} - {b""}))
 
     def finds(self, line: bytes) -> bool | None:
         """Whether the line is the subject's; None where it does not say whose it is."""
@@ -81,8 +85,22 @@ class Finder:
             return None
         if found.subject is not None:
             return found.subject in self.hashes
-        key = None if found.request is None else self._subjects.in_headers(found.request.headers)
-        return None if key is None else self._subjects.hashed(key) in self.hashes
+        key = (
+            None
+            if found.request is None
+            else self._subjects.logged(found.request.headers, found.request.body)
+        )
+        if key is None or key == REDACTED:
+            return None
+        return key in self._digests or self._subjects.hashed(key) in self.hashes
+
+
+def _digests(key: str, hash_keys: Iterable[bytes]) -> Iterator[str]:
+    """What the log may have in place of the key where `hash` names it, also where it is a number or a boolean."""
+    value, _ = parse(key.encode("utf-8", "backslashreplace"))
+    values = [key, value] if isinstance(value, int | float) else [key]
+    for hash_key in hash_keys:
+        yield from (digest(hash_key, each) for each in values)
 
 
 def files(directory: Path) -> list[Path]:

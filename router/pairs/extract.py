@@ -5,13 +5,12 @@ Lines are handed on as they stand in the log, so that what is copied is not chan
 
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
-from os import SEEK_END
 from pathlib import Path
 
 import msgspec
 
 from router.errors import RouterError
-from router.pairs.segments import PACKED, PLAIN, Torn, deployments, is_being_written, lines, segments
+from router.pairs.segments import PACKED, PLAIN, Torn, deployments, lines, segments
 
 
 class NoLog(RouterError):
@@ -110,19 +109,3 @@ def _sizes(paths: Sequence[Path], since: datetime | None) -> dict[Path, int]:
         if since is None or status.st_mtime >= since.timestamp():
             sizes[path] = status.st_size
     return sizes
-
-
-def torn_ends(paths: Sequence[Path]) -> list[Path]:
-    """Those plain segments whose last line a crash cut off: told by their last byte, so that it costs nothing."""
-    return [path for path in paths if not path.name.endswith(PACKED) and _is_torn(path)]
-
-
-def _is_torn(path: Path) -> bool:
-    try:
-        with path.open("rb") as file:
-            if file.seek(0, SEEK_END) == 0:
-                return False
-            file.seek(-1, SEEK_END)
-            return file.read(1) != b"\n" and not is_being_written(path)
-    except FileNotFoundError:
-        return False

@@ -18,9 +18,10 @@ from router.pairs.forgotten import Forgotten
 from router.pairs.joining import PRIMARY, Joined, Joiner, Stray, size_of
 from router.pairs.pair import build
 from router.pairs.redaction import Redactor
-from router.pairs.settings import PairSettings
+from router.pairs.settings import PairSettings, SubjectSource
 from router.pairs.sinks import Sink
 from router.pairs.slices import Slicer
+from router.pairs.sources import Sources
 from router.pairs.spool import Segment, Spool, SpoolFull, captures
 from router.pairs.subject import Subjects
 from router.pairs.tallies import Tallies
@@ -73,6 +74,7 @@ class Pipeline:
         sink: Sink,
         joiner: Joiner,
         offer: Callable[[bytes], None] = _nowhere,
+        sources: Sources | None = None,
         *,
         forgotten: Forgotten | None = None,
         max_queue: int = 64 << 20,
@@ -89,6 +91,7 @@ class Pipeline:
         self._defaults = _Rules(PairSettings())
         self._tallies = Tallies()
         self._forgotten = forgotten or Forgotten()
+        self._sources = sources or Sources()
         self._recovered: dict[CaptureKey, float] = {}
         self._done: deque[list[Segment]] = deque([[]])
 
@@ -171,9 +174,9 @@ class Pipeline:
         self._let_go(TOLD_AFTER)
         self._spool.tidy(now)
 
-    def deployments(self) -> frozenset[str]:
-        """Those it has settings of."""
-        return frozenset(self._rules)
+    def deployments(self) -> dict[str, SubjectSource | None]:
+        """Those it has settings of, and where their requests name the subject."""
+        return {name: rules.subjects.source for name, rules in self._rules.items()}
 
     def forget(self, deployment: str, key: str, until: str, hash_key: str = "") -> Finder:
         """From now on no pair of this subject is written whose request came until then (as the log writes times).
@@ -182,7 +185,10 @@ class Pipeline:
         in no file any more, or had another key once, has its records still. Raises OSError.
         """
         keys = {rules.subjects.key for rules in self._rules.values()} | {hash_key.encode()}
-        finder = Finder(self._rules.get(deployment, self._defaults).subjects, key, keys)
+        subjects = self._rules.get(deployment, self._defaults).subjects
+        if subjects.source is None:
+            subjects = Subjects(self._sources.of(deployment), subjects.key)
+        finder = Finder(subjects, key, keys)
         self._forgotten.add(deployment, finder.hashes, until)
         return finder
 

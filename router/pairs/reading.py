@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from router.pairs.details import field
-from router.pairs.segments import PACKED, Torn, lines, lines_backwards, segments, unnoted
+from router.pairs.segments import PACKED, Torn, lines, lines_backwards, segments, torn_end, unnoted
 
 PairDict = dict[str, Any]
 
@@ -83,14 +83,19 @@ def read(
                 yield msgspec.json.decode(line)
 
 
-def newest(directory: Path, limit: int, wanted: Wanted = EVERYTHING) -> list[PairDict]:
-    """Up to `limit` pairs, the newest first."""
+def newest(
+    directory: Path,
+    limit: int,
+    wanted: Wanted = EVERYTHING,
+    note: Callable[[Torn], None] = unnoted,
+) -> list[PairDict]:
+    """Up to `limit` pairs, the newest first. `note` as in `read`, of the segments that are looked into."""
     found: list[PairDict] = []
     for path in reversed(segments(directory)):
         room = limit - len(found)
         if room <= 0:
             break
-        found += [msgspec.json.decode(line) for line in _last(path, room, wanted)]
+        found += [msgspec.json.decode(line) for line in _last(path, room, wanted, note)]
     return found
 
 
@@ -113,15 +118,17 @@ def written(directory: Path, since: float, exchanges: set[str]) -> set[tuple[str
     return keys
 
 
-def _last(path: Path, limit: int, wanted: Wanted) -> Iterator[bytes]:
+def _last(path: Path, limit: int, wanted: Wanted, note: Callable[[Torn], None]) -> Iterator[bytes]:
     if not path.name.endswith(PACKED):
+        if (torn := torn_end(path)) is not None:
+            note(torn)
         try:
             yield from _first(lines_backwards(path), limit, wanted)
             return
         except FileNotFoundError:  # packed since we looked, and nothing was read from it yet
             pass
     kept: list[bytes] = []
-    for line in lines(path):
+    for line in lines(path, note):
         if wanted.admits(line):
             kept.append(line)
             if len(kept) > limit:

@@ -11,6 +11,7 @@ the tree whole for the comparator: what it drops goes when the body is written, 
 import hmac
 import json
 import re
+from collections.abc import Callable, Iterable
 from functools import lru_cache
 from typing import Any, NamedTuple, Self
 from urllib.parse import unquote_plus
@@ -22,14 +23,20 @@ from router.pairs.comparators.base import Comparison, Difference
 from router.pairs.content import Content, open_message
 from router.pairs.pointer import covers, join, overlap, split
 from router.pairs.settings import HashSpec, KeepSpec, PairSettings, RedactSpec
-from router.pairs.values import ABSENT, REDACTED, Hidden, dump, parse
+from router.pairs.values import ABSENT, REDACTED, Hidden, parse
 
 Headers = tuple[tuple[bytes, bytes], ...]
+Put = Callable[[Any, str], Any]
+"""What stands for a secret, of it and of what may be seen of it."""
+
 Segments = tuple[str, ...]
 
 _HASHED = "hmac-sha256:"
 _IS_HASHED = re.compile(_HASHED + "[0-9a-f]{64}")
 _REQUEST_ID = "x-request-id"
+_canonical = json.JSONEncoder(
+    sort_keys=True, separators=(",", ":"), default=lambda hidden: hidden.shown
+).encode
 _ALWAYS_SHOWN = ("status", "error")
 """Differences that lie outside of the bodies: nothing of a secret is in them."""
 
@@ -41,8 +48,7 @@ def digest(key: bytes, value: Any) -> str:
     """
     if isinstance(value, str) and _IS_HASHED.fullmatch(value):
         return value
-    text = json.dumps(value, sort_keys=True, separators=(",", ":"), default=lambda hidden: hidden.shown)
-    return _HASHED + hmac.digest(key, text.encode(), "sha256").hex()
+    return _HASHED + hmac.digest(key, _canonical(value).encode(), "sha256").hex()
 
 
 @lru_cache(maxsize=1024)
@@ -145,8 +151,7 @@ class Redactor:
         headers, body = self.headers(message.headers), message.body
         concealed = message.concealed
         if side.active and message.size:
-            content = _pruned(side.conceal(message), side)
-            body, concealed = b"" if content.value is ABSENT else dump(content.value), True
+            body, concealed = _pruned(side.erase(message), side).rewritten(), True
         if headers is message.headers and body is message.body and concealed is message.concealed:
             return message
         return Message(headers, body, message.size, message.truncated, concealed)
@@ -222,7 +227,14 @@ class _Side(NamedTuple):
         return bool(self.dropped or self.hashed or self.kept is not None)
 
     def conceal(self, message: Message) -> Content:
-        """The body with what is dropped or hashed hidden."""
+        """The body with what is dropped or hashed hidden, but there to be compared."""
+        return self._without_secrets(message, Hidden)
+
+    def erase(self, message: Message) -> Content:
+        """The body with what is dropped or hashed gone from it."""
+        return self._without_secrets(message, _shown)
+
+    def _without_secrets(self, message: Message, put: Put) -> Content:
         if message.concealed:  # what its head says of its form is no longer so
             value, strict = parse(message.body)
             content = Content(message.body, value, strict, exposed=False)
@@ -231,9 +243,9 @@ class _Side(NamedTuple):
         if self.active and message.size:
             content.exposed = False
             for segments in self.dropped:
-                _hide(content.value, segments, None)
+                _replace(content.value, segments, lambda value: put(value, REDACTED))
             for segments in self.hashed:
-                _hide(content.value, segments, self.key)
+                _replace(content.value, segments, lambda value: put(value, digest(self.key, value)))
         return content
 
     def conceals(self, at: str) -> bool:
@@ -284,25 +296,33 @@ def _split(pointers: tuple[str, ...]) -> tuple[Segments, ...]:
     return tuple(split(pointer) for pointer in pointers)
 
 
-def _hide(node: Any, segments: Segments, key: bytes | None) -> None:
-    """Hides what the pointer names: as its digest where there is a key."""
-    for name in _matching(node, segments[0]):
-        if len(segments) > 1:
-            _hide(node[name], segments[1:], key)
-        elif not isinstance(node[name], Hidden):
-            node[name] = Hidden(node[name], REDACTED if key is None else digest(key, node[name]))
+def _shown(_: Any, shown: str) -> str:
+    return shown
 
 
-def _matching(node: Any, segment: str) -> list[Any]:
+def _replace(root: Any, segments: Segments, stand_in: Callable[[Any], Any]) -> None:
+    """Replaces what the pointer names. What was replaced before stays as it is."""
+    *way, last = segments
+    nodes = [root]
+    for segment in way:
+        nodes = [node[name] for node in nodes for name in _matching(node, segment)]
+    for node in nodes:
+        for name in _matching(node, last):
+            value = node[name]
+            if value is not REDACTED and type(value) is not Hidden:
+                node[name] = stand_in(value)
+
+
+def _matching(node: Any, segment: str) -> Iterable[Any]:
     """Keys of an object or positions of a list that a pointer segment means."""
-    if isinstance(node, dict):
-        return list(node) if segment == "*" else [segment] if segment in node else []
-    if isinstance(node, list):
+    if type(node) is dict:
+        return list(node) if segment == "*" else (segment,) if segment in node else ()
+    if type(node) is list:
         if segment == "*":
-            return list(range(len(node)))
+            return range(len(node))
         if segment.isascii() and segment.isdigit() and int(segment) < len(node):
-            return [int(segment)]
-    return []
+            return (int(segment),)
+    return ()
 
 
 def _pruned(content: Content, side: _Side) -> Content:

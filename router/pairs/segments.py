@@ -15,8 +15,13 @@ from typing import BinaryIO, NamedTuple
 
 import zstandard
 
+from router.pairs.packed import CutShort, unpacked
+
 PLAIN = ".jsonl"
 PACKED = ".jsonl.zst"
+TORN = "a line is torn"
+"""What is wrong with a line that has no newline."""
+
 _BLOCK = 1 << 18
 
 
@@ -71,8 +76,10 @@ def lines(path: Path, note: Callable[[Torn], None] = unnoted) -> Iterator[bytes]
                 if line.endswith(b"\n"):
                     yield line
                 elif not is_being_written(path):
-                    note(Torn(path, at, "a line is torn"))
+                    note(Torn(path, at, TORN))
                 at += len(line)
+        except CutShort:
+            note(Torn(path, at, "the packed file is cut short"))
         except zstandard.ZstdError:
             note(Torn(path, at, "the packed file is damaged"))
 
@@ -95,6 +102,23 @@ def lines_backwards(path: Path) -> Iterator[bytes]:
             rest = first
         if not torn and rest:
             yield rest + b"\n"
+
+
+def torn_end(path: Path) -> Torn | None:
+    """The last line of a plain segment, where a crash cut it off: told by the last byte, so that it costs nothing."""
+    try:
+        with path.open("rb") as file:
+            at = file.seek(0, os.SEEK_END)
+            if at == 0 or _before(file, at).endswith(b"\n") or is_being_written(path):
+                return None
+            while at > 0:
+                block = _before(file, at)
+                if (found := block.rfind(b"\n")) >= 0:
+                    return Torn(path, at - len(block) + found + 1, TORN)
+                at -= len(block)
+            return Torn(path, 0, TORN)
+    except FileNotFoundError:
+        return None
 
 
 def is_being_written(path: Path) -> bool:
@@ -121,6 +145,11 @@ def _open_segment(path: Path) -> BinaryIO:
             continue
         if not candidate.name.endswith(PACKED):
             return file
-        reader = zstandard.ZstdDecompressor().stream_reader(file, read_across_frames=True, closefd=True)
-        return io.BufferedReader(reader, _BLOCK)
+        return unpacked(file)
     return io.BytesIO()
+
+
+def _before(file: BinaryIO, at: int) -> bytes:
+    size = min(at, _BLOCK)
+    file.seek(at - size)
+    return file.read(size)

@@ -105,7 +105,7 @@ class VersionStats(msgspec.Struct, frozen=True):
 class Report(msgspec.Struct, frozen=True):
     """All comparisons of a deployment, and what they were made of: `pairs` of them, from `since` to `until`.
 
-    `complete` is False where older pairs were left out.
+    `complete` is False where older pairs were left out. `torn` names what of the files could not be read.
     """
 
     comparisons: list[VersionStats]
@@ -113,6 +113,7 @@ class Report(msgspec.Struct, frozen=True):
     complete: bool
     since: str | None = None
     until: str | None = None
+    torn: tuple[str, ...] = ()
 
 
 def stats(directory: Path, *, top: int = TOP) -> list[VersionStats]:
@@ -124,7 +125,8 @@ def stats(directory: Path, *, top: int = TOP) -> list[VersionStats]:
 def report(directory: Path, last: int | None = LAST) -> Report:
     """What the newest pairs of a log say: at least `last` of them, all with None."""
     read = of_log(directory, last)
-    return Report(_all(read.sums, TOP), read.pairs, read.complete, read.since, read.until)
+    torn = tuple(map(str, read.torn))
+    return Report(_all(read.sums, TOP), read.pairs, read.complete, read.since, read.until, torn)
 
 
 def live(rows: Iterable[PairTally], details: Iterable[PairDetail]) -> Report:

@@ -7,6 +7,7 @@ Without one it is a plain BLAKE2b, which hides nothing from someone who can gues
 import hashlib
 import hmac
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 from msgspec.structs import replace
 
@@ -34,6 +35,11 @@ class Subjects:
         return cls(settings.subject, key)
 
     @property
+    def source(self) -> SubjectSource | None:
+        """Where they are found in a request."""
+        return self._source
+
+    @property
     def key(self) -> bytes:
         """What subjects are hashed with; empty for the plain hash."""
         return self._key
@@ -58,16 +64,16 @@ class Subjects:
         known = (self._key, b"", *keys)
         return frozenset(Subjects(self._source, key).hashed(value) for key in known)
 
-    def in_headers(self, headers: Mapping[str, str]) -> str | None:
-        """The key as it stands in logged headers, for lines that were written without a subject."""
+    def logged(self, headers: Mapping[str, str], body: Any) -> str | None:
+        """The key as it stands in a logged request, for lines that were written without a subject."""
         source = self._source
         if source is None:
             return None
         if source.header is not None:
             return _as_sent(headers.get(source.header.lower()))
-        return (
-            None if source.cookie is None else _cookie(_as_sent(headers.get("cookie")) or "", source.cookie)
-        )
+        if source.cookie is not None:
+            return _cookie(_as_sent(headers.get("cookie")) or "", source.cookie)
+        return scalar(member(body, split(source.pointer or "")))
 
     def _value(self, source: SubjectSource, request: CapturedRequest) -> str | None:
         if source.pointer is not None:

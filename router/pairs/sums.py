@@ -1,7 +1,7 @@
 """What is added up of many pairs, by (primary, shadow): from a pair log, or from what the recorder counted."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
 import msgspec
@@ -9,7 +9,7 @@ import msgspec
 from router.channel import FieldTally, PairDetail, PairTally, ValueSums
 from router.pairs.comparators.base import VERDICTS
 from router.pairs.details import Details, field
-from router.pairs.segments import lines, segments
+from router.pairs.segments import Torn, lines, segments
 from router.pairs.slices import Values
 from router.telemetry.counters import bucket_of
 
@@ -46,13 +46,15 @@ class Sum:
 
 
 class Read(msgspec.Struct):
-    """What was read of a log: `complete` says that nothing older was left out; times as the log has them."""
+    """What was read of a log: `complete` says that nothing older was left out; times as the log has them. `torn` is
+    what was left out because a crash cut it off or a file is damaged."""
 
     sums: dict[Versions, Sum]
     pairs: int = 0
     complete: bool = True
     since: str | None = None
     until: str | None = None
+    torn: list[Torn] = []
 
 
 class _Difference(msgspec.Struct):
@@ -123,7 +125,7 @@ def of_log(directory: Path, last: int | None = None) -> Read:
         if last is not None and read.pairs >= last:
             read.complete = False
             break
-        for line in _lines(path):
+        for line in _lines(path, read.torn.append):
             read.pairs += 1
             read.since = min(read.since or line.time, line.time)
             read.until = max(read.until or line.time, line.time)
@@ -152,8 +154,8 @@ def of_tallies(rows: Iterable[PairTally], details: Iterable[PairDetail]) -> dict
     return sums
 
 
-def _lines(path: Path) -> Iterator[_Line]:
-    for line in lines(path):
+def _lines(path: Path, note: Callable[[Torn], None]) -> Iterator[_Line]:
+    for line in lines(path, note):
         try:
             yield _decoder.decode(line)
         except msgspec.DecodeError:

@@ -16,6 +16,7 @@ from router.control.erasures import Erasures, check
 from router.errors import Refused
 from router.pairs.comparators.base import VERDICTS
 from router.pairs.reading import Wanted, newest
+from router.pairs.segments import Torn
 from router.pairs.stats import LAST, live, report
 
 _log = logging.getLogger(__name__)
@@ -64,8 +65,9 @@ class Pairs:
                 400, f"verdict: {verdict!r} is none of {', '.join(VERDICTS)}", known=tuple(VERDICTS)
             )
         wanted = Wanted(verdict, request.query.get("id"), request.query.get("field"))
-        found = await self._aside(newest, self._log_of(request), limit_in(request, 50), wanted)
-        return json_of({"pairs": found})
+        torn: list[Torn] = []
+        found = await self._aside(newest, self._log_of(request), limit_in(request, 50), wanted, torn.append)
+        return json_of({"pairs": found, "torn": list(map(str, torn))})
 
     async def comparison(self, request: web.Request) -> web.Response:
         log, source = self._log_of(request), request.query.get("source", "log")

@@ -73,6 +73,15 @@ SCHEMAS: dict[str, Any] = {
             "unattributed": {"description": "Records that do not say whose they are.", "type": "integer"},
             "undelivered": {"description": "Records that wait for another sink.", "type": "integer"},
             "busy": {"description": "Files another process holds: erase again later.", "type": "integer"},
+            "log": {
+                "description": "The root of the files that were looked at, once it is done.",
+                "type": "string",
+            },
+            "unconfigured": {
+                "description": "Deployments no longer in the configuration: their key of pairs.hash is not known.",
+                "type": "array",
+                "items": _STRING,
+            },
             "finished": {"type": "boolean"},
             "error": {"description": "What stopped it before its end, if anything.", "type": "string"},
         }

@@ -218,10 +218,15 @@ class Walk:
 
     def _hidden(self, left: Any, right: Any, rules: Rules | None) -> None:
         """A secret is compared by itself, and only whether it differs gets out."""
-        inner = Walk(self._relative, self._absolute, self._budget)
-        inner.values(_unveiled(left), _unveiled(right), rules)
+        one, other = _unveiled(left), _unveiled(right)
         self._compared += 1
-        if inner._differing:
+        if type(one) in _SCALARS and type(other) in _SCALARS:
+            differs = not self._alike(one, other)
+        else:
+            inner = Walk(self._relative, self._absolute, self._budget)
+            inner.values(one, other, rules)
+            differs = inner._differing > 0
+        if differs:
             self._differ(REDACTED, REDACTED)
 
     def _alike(self, left: Any, right: Any) -> bool:

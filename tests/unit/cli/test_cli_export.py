@@ -89,6 +89,15 @@ def test_what_is_torn_is_named_and_left_out(log: Path) -> None:
     assert "1 damaged line left out" in result.stderr
 
 
+@pytest.mark.parametrize("form", ["jsonl", "csv", "parquet"])
+def test_a_packed_segment_that_is_cut_short_is_named_once(log: Path, tmp_path: Path, form: str) -> None:
+    packed = log / "1.jsonl.zst"
+    packed.write_bytes(packed.read_bytes()[:-1])
+    result = export(log, "--out", str(tmp_path / f"pairs.{form}"))
+    assert result.exit_code == 0
+    assert result.stderr == f"router: {packed}: from byte 0 on the packed file is cut short, left out\n"
+
+
 def test_a_reader_that_leaves_early_is_no_error(log: Path) -> None:
     with (log / "3.jsonl").open("wb") as file:
         file.write((log / "2.jsonl").read_bytes() * 200)

@@ -3,13 +3,17 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import closing
 from datetime import UTC, datetime
+from itertools import islice
 from typing import Any
 
+import pytest
 from click.testing import CliRunner
 
 from router.cli import main
-from router.cli.pairs import in_short
+from router.cli.client import Admin, Session
+from router.cli.pairs import in_short, news
 
 LOG = "/api/v1/deployments/loan/pairs"
 
@@ -42,6 +46,19 @@ def pair(number: int, **changes: Any) -> dict[str, Any]:
 def run(stub: Any, *arguments: str) -> tuple[int, str, str]:
     result = CliRunner().invoke(main, ["pairs", *arguments, "--admin", stub.url], env={"COLUMNS": "200"})
     return result.exit_code, result.stdout, result.stderr
+
+
+def test_what_of_the_log_is_torn_is_named_once(
+    stub: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    torn = "a.jsonl: from byte 7 on a line is torn, left out"
+    stub.answer(f"GET {LOG}", {"pairs": [pair(1)], "torn": [torn]})
+    assert run(stub, "show", "loan")[2] == f"router: {torn}\n"
+    monkeypatch.setattr("router.cli.pairs.POLL", 0.0)
+    with closing(Admin(stub.url)) as admin:
+        looks = news(Session(admin, as_json=True), "loan", None, 1)
+        assert [len(fresh) for fresh in islice(looks, 3)] == [1, 0, 0]
+    assert capsys.readouterr().err == f"router: {torn}\n"
 
 
 def test_show_prints_pairs_in_full_the_newest_last(stub: Any) -> None:

@@ -1,9 +1,13 @@
 import json
+from pathlib import Path
 from typing import Any
 
 from click.testing import CliRunner
 
 from router.cli import main
+from router.pairs.settings import SubjectSource
+from router.pairs.sources import Sources
+from tests.support.pairlogs import written
 
 ERASE = "/api/v1/deployments/loan/pairs/erase"
 BEGUN = {
@@ -34,6 +38,27 @@ def test_what_is_left_is_said(stub: Any) -> None:
     assert "1 record does not say whose it is" in result.stdout
     assert "3 records on the way to other sinks" in result.stdout
     assert "2 files held by another process" in result.stdout
+
+
+def test_what_was_not_looked_at_is_said_and_how_to_do_it(stub: Any) -> None:
+    left = DONE | {"log": "/var/pairs", "unconfigured": ["loan", "old"], "unattributed": 2}
+    said = " ".join(run(stub, left).stdout.split())
+    assert "looked at /var/pairs; a log elsewhere, as under an earlier pairs.path, needs --from DIR" in said
+    assert "no key of pairs.hash is known for loan, old: if there was one, give it with --hash-key" in said
+    assert "add the deployment to the configuration, with it" in said
+    assert "or one that is hidden" in said
+    assert "no key of pairs.hash" not in run(stub, left, options=("--yes", "--hash-key", "old")).stdout
+
+
+def test_a_log_that_no_router_writes(stub: Any, tmp_path: Path) -> None:
+    written(tmp_path)
+    Sources(tmp_path).keep({"loan": SubjectSource(header="x-user")})
+    result = run(stub, options=("--yes", "--from", str(tmp_path)))
+    assert stub.asked == [], "no router is asked"
+    assert (result.exit_code, result.stdout.splitlines()[0]) == (0, "0 records erased, 0 files written anew")
+    assert run(stub, options=("--from", str(tmp_path)), say="n\n").exit_code == 1
+    result = run(stub, options=("--yes", "--from", str(tmp_path / "absent")))
+    assert (result.exit_code, "there is no pair log of loan at" in result.stderr) == (1, True)
 
 
 def test_a_failure_is_one(stub: Any) -> None:

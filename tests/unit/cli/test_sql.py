@@ -79,10 +79,24 @@ def test_answers_of_others_steer_no_terminal(root: Path) -> None:
     assert "\x1b" not in ask(root, "select chr(27) || ']0;gotcha' as x").stdout
 
 
+def test_a_deployment_whose_records_are_all_gone_hides_no_other(root: Path) -> None:
+    for path in (root / "embed").iterdir():
+        path.unlink()
+    assert ask(root, COUNT).stdout.split() == ["deployment", "pairs", "loan", "20"]
+
+
 def test_what_is_torn_is_named(root: Path) -> None:
-    with (root / "loan" / "2.jsonl").open("ab") as file:
+    plain, packed = root / "loan" / "2.jsonl", root / "loan" / "1.jsonl.zst"
+    at = plain.stat().st_size
+    with plain.open("ab") as file:
         file.write(b'{"torn')
-    assert ask(root, COUNT).stderr == f"router: {root}/loan/2.jsonl: the last line is torn, left out\n"
+    packed.write_bytes(packed.read_bytes()[:-1])
+    result = ask(root, COUNT)
+    assert result.stdout.split() == ["deployment", "pairs", "embed", "4", "loan", "10"]
+    assert result.stderr.splitlines() == [
+        f"router: {packed}: from byte 0 on the packed file is cut short, left out",
+        f"router: {plain}: from byte {at} on a line is torn, left out",
+    ]
 
 
 def test_wrong_sql_is_exit_code_1_and_one_line(root: Path) -> None:

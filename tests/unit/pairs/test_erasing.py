@@ -25,6 +25,7 @@ from router.pairs.redaction import Redactor
 from router.pairs.settings import PairSettings, RedactSpec, SubjectSource
 from router.pairs.sinks.jsonl import JsonlSink
 from router.pairs.sinks.outlets import Outlets
+from router.pairs.sources import Sources
 from router.pairs.spool import Spool
 from router.pairs.subject import Subjects
 from tests.support.captures import message, primary, shadow
@@ -47,7 +48,9 @@ class Recorder:
 
     def __post_init__(self) -> None:
         self.sink, self.spool = JsonlSink(self.path, 1 << 20, 3600.0), Spool(self.path)
-        self.pipeline = Pipeline(self.spool, self.sink, Joiner(), forgotten=Forgotten(self.path))
+        self.pipeline = Pipeline(
+            self.spool, self.sink, Joiner(), sources=Sources(self.path), forgotten=Forgotten(self.path)
+        )
         self.pipeline.configure(RecorderSettings(str(self.path), 1 << 20, 3600.0, 3600.0, {"loan": SETTINGS}))
         self.disk, self.packer = ThreadPoolExecutor(1), ThreadPoolExecutor(1)
         self.eraser = Eraser(
@@ -166,6 +169,23 @@ async def test_what_was_hashed_with_a_key_is_found_by_any_that_is_known(recorder
     directory = leave(recorder, "gone", *(line_of("alice", key) for key in (ours, older, lost)))
     done = await recorder.erase("gone", hash_key=older)
     assert (done.removed, len(list(read(directory)))) == (2, 1)
+
+
+async def test_of_a_deployment_that_is_gone_it_is_known_what_named_its_subject(recorder: Recorder) -> None:
+    unmarked = build(
+        Joined(asked("a", "alice"), shadow("a"), "v2", ()), JsonComparator(), Redactor(RedactSpec())
+    ).line()
+    directory = leave(recorder, "gone", unmarked, unmarked.replace(b"alice", b"bob"))
+    done = await recorder.erase("gone")
+    assert (done.removed, done.unattributed, done.unconfigured) == (0, 2, ("gone",))
+    Sources(recorder.path).keep({"gone": SubjectSource(header="x-user")})
+    after = Recorder(recorder.path)
+    done = await after.erase("gone")
+    assert (done.removed, done.unattributed, done.unconfigured) == (1, 0, ("gone",))
+    assert done.log == str(recorder.path)
+    assert b"alice" not in b"".join(path.read_bytes() for path in directory.iterdir())
+    after.told.clear()
+    assert (await after.erase()).unconfigured == ()
 
 
 async def test_every_log_there_is(recorder: Recorder) -> None:

@@ -9,16 +9,17 @@ import pytest
 import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from router.pairs.comparators.json import JsonComparator
 from router.pairs.erasure import Erased, Finder, erase, files, undelivered
 from router.pairs.joining import Joined
 from router.pairs.pair import build
-from router.pairs.redaction import Redactor
-from router.pairs.settings import PairSettings, RedactSpec
+from router.pairs.redaction import Redactor, digest
+from router.pairs.settings import PairSettings, RedactSpec, SubjectSource
 from router.pairs.sinks.jsonl import abandoned, pack
 from router.pairs.subject import Subjects
-from tests.support.captures import primary, shadow
+from tests.support.captures import message, primary, shadow
 
 KEY = "0123456789abcdef"
 SETTINGS = {"subject": {"header": "x-user"}, "hash": {"key": KEY}}
@@ -70,6 +71,44 @@ def unpacked(path: Path) -> bytes:
 )
 def test_whose_line_it_is(written: bytes, found: bool | None) -> None:
     assert FINDER.finds(written) is found
+
+
+@pytest.mark.parametrize(
+    ("shown", "found"),
+    [
+        ("alice", True),
+        ("bob", False),
+        ("[redacted]", None),
+        (digest(KEY.encode(), "alice"), True),
+        (digest(KEY.encode(), "bob"), False),
+        (digest(b"o" * 16, "alice"), True),
+    ],
+)
+def test_a_line_without_a_hash_says_it_by_what_is_seen_of_its_request(shown: str, found: bool | None) -> None:
+    """What is redacted may be anyone's; a digest is told like the value."""
+    assert Finder(KEYED, "alice", [b"o" * 16]).finds(line(None, header=shown)) is found
+
+
+@pytest.mark.parametrize(
+    ("body", "found"),
+    [
+        ({"user": 7}, True),
+        ({"user": "7"}, True),
+        ({"user": digest(KEY.encode(), 7)}, True),
+        ({"user": digest(KEY.encode(), "7")}, True),
+        ({"user": 8}, False),
+        ({"user": "[redacted]"}, None),
+        ({"other": 7}, None),
+        ("text", None),
+    ],
+)
+def test_also_in_its_body(body: object, found: bool | None) -> None:
+    subjects = Subjects(SubjectSource.model_validate({"json": "/user"}), KEY.encode())
+    live = primary("a")
+    assert live.request is not None
+    live = replace(live, request=replace(live.request, message=message(body)))
+    pair = build(Joined(live, shadow("a"), "v2", ()), JsonComparator(), Redactor(RedactSpec()))
+    assert Finder(subjects, "7").finds(pair.line()) is found
 
 
 def test_every_file_loses_the_subject_and_nothing_else(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from router.pairs.extract import EVERYTHING, Extract, NoLog, Selection, log_files, timestamp, torn_ends
+from router.pairs.extract import EVERYTHING, Extract, NoLog, Selection, log_files, timestamp
 from router.pairs.sinks import jsonl
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -50,7 +50,6 @@ def test_what_is_passed_over_is_named_and_counted(log: Path) -> None:
     found = extract(log)
     assert names(found) == "abcd"
     assert [(torn.path, torn.at) for torn in found.torn] == [(log / "2.jsonl", len(line("c", minutes=2)))]
-    assert torn_ends(log_files(log)) == [log / "2.jsonl"]
     assert found.damaged == 2
 
 

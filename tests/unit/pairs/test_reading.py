@@ -5,12 +5,14 @@ from pathlib import Path
 
 import msgspec
 import pytest
+import zstandard
 
 from router.pairs.comparators.json import JsonComparator
 from router.pairs.joining import Joined
 from router.pairs.pair import build
 from router.pairs.reading import Wanted, newest, read, written
 from router.pairs.redaction import Redactor
+from router.pairs.segments import Torn
 from router.pairs.settings import RedactSpec
 from router.pairs.sinks import jsonl
 from tests.support.captures import primary, shadow
@@ -49,6 +51,18 @@ def names(pairs: Iterator[dict[str, object]] | list[dict[str, object]]) -> str:
 def test_in_order_and_newest_first(log: Log) -> None:
     assert names(read(log.directory)) == "abcdef"
     assert names(newest(log.directory, 100)) == "fedcba"
+
+
+def test_what_is_torn_is_named_where_it_was_looked_for(log: Log) -> None:
+    packed = log.directory / "0.jsonl.zst"
+    packed.write_bytes(zstandard.compress(line("z"))[:-1])
+    for look in (read, lambda directory, note: newest(directory, 100, note=note)):
+        notes: list[Torn] = []
+        assert sorted(names(look(log.directory, note=notes.append))) == list("abcdef")
+        assert sorted(torn.path.name for torn in notes) == ["0.jsonl.zst", "2.jsonl"]
+    notes = []
+    newest(log.directory, 1, note=notes.append)
+    assert notes == []
 
 
 def test_limits_cross_segments(log: Log) -> None:

@@ -2,11 +2,12 @@ import fcntl
 import tempfile
 from pathlib import Path
 
+import pytest
 import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
-from router.pairs.segments import Torn, deployments, lines, lines_backwards, segments
+from router.pairs.segments import Torn, deployments, lines, lines_backwards, segments, torn_end
 
 
 def test_each_segment_once_in_order_and_nothing_else(tmp_path: Path) -> None:
@@ -62,6 +63,38 @@ def test_a_damage_is_named_with_the_byte_up_to_which_all_was_read(tmp_path: Path
     notes: list[Torn] = []
     read = sum(len(line) for line in lines(path, notes.append))
     assert notes == [Torn(path, read, "the packed file is damaged")]
+
+
+def test_a_packed_segment_that_is_cut_short_is_named_also_where_no_line_is_left_of_it(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl.zst"
+    small = zstandard.compress(b'{"a":1}\n' * 3)
+    path.write_bytes(small[:-1])
+    notes: list[Torn] = []
+    assert list(lines(path, notes.append)) == []
+    assert notes == [Torn(path, 0, "the packed file is cut short")]
+    whole = [b"%d\n" % number for number in range(200_000)]
+    path.write_bytes(zstandard.compress(b"".join(whole))[:-1])
+    found = list(lines(path, notes.append))
+    assert found == whole[: len(found)] != []
+    assert notes[1:] == [Torn(path, len(b"".join(found)), "the packed file is cut short")]
+
+
+@pytest.mark.parametrize("head", [b"", b"a\n", b"long" * 50_000 + b"\n"])
+@pytest.mark.parametrize("tail", [b"x", b"x" * 200_000])
+def test_the_torn_end_is_found_from_behind_as_by_reading_all(
+    tmp_path: Path, head: bytes, tail: bytes
+) -> None:
+    path = tmp_path / "a.jsonl"
+    notes: list[Torn] = []
+    path.write_bytes(head + tail)
+    assert list(lines(path, notes.append)) == head.splitlines(keepends=True)
+    assert [torn_end(path)] == notes == [Torn(path, len(head), "a line is torn")]
+    with path.open("rb") as writer:
+        fcntl.flock(writer.fileno(), fcntl.LOCK_EX)
+        assert torn_end(path) is None
+    path.write_bytes(head)
+    assert torn_end(path) is None
+    assert torn_end(tmp_path / "gone.jsonl") is None
 
 
 @given(

@@ -78,13 +78,15 @@ def test_without_the_key_nobody_can_tell_who_it_is() -> None:
 
 
 def test_the_key_is_found_in_logged_headers() -> None:
-    assert subjects({"header": "X-User"}).in_headers({"x-user": "alice"}) == "alice"
-    assert subjects({"cookie": "id"}).in_headers({"cookie": "id=alice"}) == "alice"
-    assert subjects({"cookie": "id"}).in_headers({}) is None
+    assert subjects({"header": "X-User"}).logged({"x-user": "alice"}, None) == "alice"
+    assert subjects({"cookie": "id"}).logged({"cookie": "id=alice"}, None) == "alice"
+    assert subjects({"cookie": "id"}).logged({}, None) is None
     as_logged = "Müller".encode().decode("latin-1")
-    assert subjects({"header": "X-User"}).in_headers({"x-user": as_logged}) == "Müller"
-    assert subjects({"json": "/user"}).in_headers({"x-user": "alice"}) is None
-    assert subjects(None).in_headers({"x-user": "alice"}) is None
+    assert subjects({"header": "X-User"}).logged({"x-user": as_logged}, None) == "Müller"
+    assert subjects({"json": "/user"}).logged({"x-user": "alice"}, {"user": "bob"}) == "bob"
+    assert subjects({"json": "/user/0/id"}).logged({}, {"user": [{"id": 7}]}) == "7"
+    assert subjects({"json": "/user"}).logged({"x-user": "alice"}, "text") is None
+    assert subjects(None).logged({"x-user": "alice"}, {"user": "alice"}) is None
 
 
 def test_all_that_a_log_may_have_for_a_value() -> None:
