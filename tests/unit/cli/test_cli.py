@@ -86,7 +86,9 @@ def test_it_starts_fast(arguments: list[str]) -> None:
 
 def test_the_version() -> None:
     built = "compiled" if router.COMPILED else "not compiled"
-    assert CliRunner().invoke(main, ["--version"]).output == f"router, version {router.__version__} ({built})\n"
+    assert (
+        CliRunner().invoke(main, ["--version"]).output == f"router, version {router.__version__} ({built})\n"
+    )
 
 
 @pytest.mark.parametrize(
