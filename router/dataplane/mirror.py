@@ -68,8 +68,9 @@ class Mirroring:
         engine = self.engine
         self._copies = tuple([version.name for version in chosen])
         self._open = True
-        self.key = engine.new_id()
         self.id = request_id
+        # An id of our own is given once; one that a client brought may come again.
+        self.key = engine.new_id() if b"x-request-id" in head.index else request_id
         self.time = time()
         self.generation = engine.routes.generation
         self.cohort = chosen[0].cohort
@@ -77,7 +78,7 @@ class Mirroring:
             body = (chunk(body) if body else b"") + (LAST_CHUNK if whole else b"")
         if b"expect" in head.index:
             head = head.without_expectation()
-        own = b"%bx-request-id: %b\r\nx-router-shadow: " % (forwarded, request_id)
+        own = b"".join((forwarded, b"x-request-id: ", request_id, b"\r\nx-router-shadow: "))
         for version in chosen:
             copy = self.copy_type(self, version)
             if not whole:

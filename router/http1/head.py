@@ -81,10 +81,11 @@ def field_of(lower: bytes, name: bytes, value: bytes) -> Field:
 class RequestHead:
     """A parsed request head. `target` is in origin form or `*`; `host` as sent or from an absolute target.
 
-    `minor` is the minor HTTP version: true for 1.1, false for 1.0.
+    `minor` is the minor HTTP version: true for 1.1, false for 1.0. `lines` are those of `fields` that are passed on,
+    once they have been joined (`compose_request`).
     """
 
-    __slots__ = ("_text", "fields", "framing", "host", "index", "keep_alive", "length", "method", "minor",
+    __slots__ = ("_text", "fields", "framing", "host", "index", "keep_alive", "length", "lines", "method", "minor",
                  "nominated", "target", "upgrade")  # fmt: skip
 
     def __init__(
@@ -107,6 +108,7 @@ class RequestHead:
         self.length = 0
         self.keep_alive = minor
         self.upgrade = False
+        self.lines = b""
         self.nominated: frozenset[bytes] | None = None
 
     def read_connection(self) -> None:
@@ -292,7 +294,9 @@ def compose_request(head: RequestHead, base: bytes, host_lines: bytes) -> list[b
         fields = [field for field in fields if field[0] not in head.nominated]
         if head.target == b"*":
             base = b""  # it is about the server, and no place on it
-    out = [head.method, b" ", base, head.target, host_lines, *map(_line_of, fields)]
+    if not head.lines:
+        head.lines = b"".join(map(_line_of, fields))
+    out = [head.method, b" ", base, head.target, host_lines, head.lines]
     if head.framing is CHUNKED:
         out.append(b"transfer-encoding: chunked\r\n")
     if head.upgrade:
