@@ -1,8 +1,8 @@
 """Builds wheels with the data plane compiled (mypyc), where there is a C compiler; all else is setuptools' own doing.
 
 The sources are the same, and run as they are in an editable install, or where nothing can be compiled; a worker then
-takes about twice the CPU per request (docs/performance.md). ROUTER_COMPILE=0 in the environment leaves a wheel
-uncompiled, ROUTER_COMPILE=1 fails where it can't be compiled.
+takes half as much CPU again, nearly twice as much where requests are copied (docs/performance.md). ROUTER_COMPILE=0
+in the environment leaves a wheel uncompiled, ROUTER_COMPILE=1 fails where it can't be compiled.
 """
 
 import os
