@@ -289,12 +289,13 @@ def compose_request(head: RequestHead, base: bytes, host_lines: bytes) -> list[b
     `base` is put before the target, `host_lines` is the rest of the request line with the Host field. What travels
     end to end does so in order and as it was sent.
     """
-    fields = head.fields
-    if head.nominated is not None:
-        fields = [field for field in fields if field[0] not in head.nominated]
-        if head.target == b"*":
-            base = b""  # it is about the server, and no place on it
+    nominated = head.nominated
+    if nominated is not None and head.target == b"*":
+        base = b""  # it is about the server, and no place on it
     if not head.lines:
+        fields = head.fields
+        if nominated is not None:
+            fields = [field for field in fields if field[0] not in nominated]
         head.lines = b"".join(map(_line_of, fields))
     out = [head.method, b" ", base, head.target, host_lines, head.lines]
     if head.framing is CHUNKED:

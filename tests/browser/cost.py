@@ -9,6 +9,7 @@ import tempfile
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from pathlib import Path
 from random import Random
 from typing import NamedTuple
@@ -18,7 +19,7 @@ from aiohttp import web
 from playwright.async_api import Browser
 
 from tests.browser.browsing import CHROMIUM, browser, tab
-from tests.browser.stage import served
+from tests.browser.stage import clients, served
 from tests.support.routers import Router, canary, deployment
 
 GATES = (
@@ -65,7 +66,8 @@ async def busy(path: Path, gated: int, plain: int) -> AsyncIterator[Router]:
             else deployment("", f"/{index}/**", v1=v1)
             for index in range(gated + plain)
         }
-        async with Router(path, deployments) as router, _traffic(router.port, gated + plain):
+        client = partial(_client, count=gated + plain)
+        async with Router(path, deployments) as router, clients(router.port, CLIENTS, client):
             await asyncio.sleep(WARM)
             yield router
 
@@ -80,18 +82,6 @@ def _model(seed: int) -> web.Application:
     app = web.Application()
     app.router.add_post("/{number}/x", answer)
     return app
-
-
-@asynccontextmanager
-async def _traffic(port: int, count: int) -> AsyncIterator[None]:
-    async with aiohttp.ClientSession(f"http://127.0.0.1:{port}") as session:
-        tasks = [asyncio.create_task(_client(session, seed, count)) for seed in range(CLIENTS)]
-        try:
-            yield
-        finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def _client(session: aiohttp.ClientSession, seed: int, count: int) -> None:

@@ -2,8 +2,9 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from pathlib import Path
 from random import Random
 
@@ -131,8 +132,17 @@ async def served(app: web.Application) -> AsyncIterator[str]:
 @asynccontextmanager
 async def traffic(port: int, rate: float = RATE) -> AsyncIterator[None]:
     """People who use all deployments, until the block ends."""
+    async with clients(port, CLIENTS, partial(_client, pause=CLIENTS / rate)):
+        yield
+
+
+@asynccontextmanager
+async def clients(
+    port: int, count: int, client: Callable[[aiohttp.ClientSession, int], Coroutine[None, None, None]]
+) -> AsyncIterator[None]:
+    """So many of them, each with its number, until the block ends."""
     async with aiohttp.ClientSession(f"http://127.0.0.1:{port}") as session:
-        tasks = [asyncio.create_task(_client(session, number, CLIENTS / rate)) for number in range(CLIENTS)]
+        tasks = [asyncio.create_task(client(session, number)) for number in range(count)]
         try:
             yield
         finally:
